@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Target } from './target.ts';
+
+const START_SECONDS = 60;
+
+/** Whether processes can be held on cores of their own. */
+export const CAN_PIN = availableParallelism() > 1 && spawnSync('taskset', ['-V']).status === 0;
+
+/** A file of this folder, running. `ready` is what it printed after that word. */
+export interface Running {
+  ready: string;
+  /** One question at a time. Throws what the process could not do, or that it ended. */
+  ask<T>(question: string, argument?: unknown): Promise<T>;
+  stop(): Promise<void>;
+}
+
+/** Starts a file on this core and waits for its line `ready …`. */
+export const start = async (file: string, args: readonly string[], core: number): Promise<Running> => {
+  const node = [process.execPath, '--expose-gc', '--disable-warning=ExperimentalWarning', join(import.meta.dirname, file), ...args];
+  const [command = '', ...rest] = CAN_PIN ? ['taskset', '-c', `${core}`, ...node] : node;
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'], env: { ...process.env, NODE_ENV: 'production' } });
+  const gone = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`${file} ended (${signal ?? code})`);
+  });
+  gone.catch(() => {}); // It is waited for below, or wanted.
+  return {
+    ready: await Promise.race([readyLine(child, file), gone]),
+    async ask<T>(question: string, argument?: unknown) {
+      child.send({ question, argument });
+      const [{ answer, error }] = await Promise.race([once(child, 'message'), gone]);
+      if (error) throw new Error(`${file}, ${question}: ${error}`);
+      return answer as T;
+    },
+    async stop() {
+      child.kill();
+      await gone.catch(() => {});
+    },
+  };
+};
+
+const readyLine = (child: ChildProcess, file: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    if (!child.stdout) throw new Error('no stdout');
+    const late = setTimeout(() => {
+      child.kill();
+      reject(new Error(`${file} was not ready within ${START_SECONDS} s`));
+    }, START_SECONDS * 1000);
+    createInterface(child.stdout).on('line', (line) => {
+      if (!line.startsWith('ready')) return;
+      clearTimeout(late);
+      resolve(line.slice('ready '.length));
+    });
+  });
+
+/** In a started file: answers the runner's questions, and ends with the runner. */
+export const answerRunner = (answers: Record<string, (argument: never) => unknown>): void => {
+  process.on('message', async ({ question, argument }: { question: string; argument: never }) => {
+    try {
+      process.send?.({ answer: await answers[question]?.(argument) });
+    } catch (error) {
+      process.send?.({ error: (error as Error).stack });
+    }
+  });
+  process.on('disconnect', () => process.exit());
+};
+
+/** In a server under test, once it listens. */
+export const announce = (port: number, target: Target): void => {
+  answerRunner({ cpu, memory });
+  console.log(`ready ${port} ${JSON.stringify(target)}`);
+};
+
+/** Microseconds of all threads of this process since its start. */
+const cpu = (): number => {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+};
+
+/** Bytes that are still in use after garbage collection. */
+export interface Memory {
+  heap: number;
+  rss: number;
+}
+
+const memory = async (): Promise<Memory> => {
+  // The second collection takes what finalizers of the first let go.
+  for (let times = 0; times < 2; times += 1) {
+    globalThis.gc?.();
+    await nextTurn();
+  }
+  const { heapUsed, external, rss } = process.memoryUsage();
+  return { heap: heapUsed + external, rss };
+};

@@ -1,0 +1,46 @@
+import type { Job } from './load.ts';
+
+/** One row of the table: what is done, and how many times the peer's rate ours is to reach (issue 2). */
+export interface Row {
+  name: string;
+  scenario: Job['scenario'];
+  client: Job['client'];
+  outstanding: number;
+  idTokenAlg: 'ES256' | 'PS256';
+  toReach: { 'peer, memory'?: number; 'peer, sqlite'?: number };
+}
+
+const METHOD = { secret: 'client_secret_post', privateKeyJwt: 'private_key_jwt' };
+
+const row = (what: string, of: Pick<Row, 'scenario' | 'client'> & Partial<Row>): Row => ({
+  name: `${what}, ${METHOD[of.client]}`,
+  outstanding: 0,
+  idTokenAlg: 'ES256',
+  toReach: {},
+  ...of,
+});
+
+/** How many requests wait while one is polled. The cost of a poll is to stay flat within 20 % from the fewest to the most. */
+export const OUTSTANDING = [1_000, 10_000, 100_000];
+
+const pendingPolls = (client: Row['client'], toReach: Row['toReach']): Row[] =>
+  OUTSTANDING.map((outstanding) =>
+    row(`pending poll, ${outstanding.toLocaleString('en')} outstanding`, { scenario: 'pendingPoll', client, outstanding, toReach }),
+  );
+
+const ceremonies: Pick<Row, 'scenario' | 'toReach'> = { scenario: 'ceremony', toReach: { 'peer, memory': 1.2, 'peer, sqlite': 4.5 } };
+
+/** The rows of one group are measured together, round by round, so that they can be compared with one another. */
+export const GROUPS: readonly Row[][] = [
+  [row('CIBA request', { scenario: 'cibaRequest', client: 'secret', toReach: { 'peer, memory': 2, 'peer, sqlite': 4.5 } })],
+  [row('CIBA request', { scenario: 'cibaRequest', client: 'privateKeyJwt', toReach: { 'peer, memory': 1.8, 'peer, sqlite': 4.5 } })],
+  pendingPolls('secret', { 'peer, memory': 3.5 }),
+  pendingPolls('privateKeyJwt', { 'peer, memory': 2.2 }),
+  [row('introspection', { scenario: 'introspection', client: 'secret' })],
+  [row('ceremony ES256', { ...ceremonies, client: 'secret' })],
+  [row('ceremony ES256', { ...ceremonies, client: 'privateKeyJwt' })],
+  [row('ceremony PS256', { scenario: 'ceremony', client: 'secret', idTokenAlg: 'PS256' })],
+];
+
+export const MEMORY_ROW = 'memory per outstanding request';
+export const REPLAY_ROW = 'replay';

@@ -1,0 +1,95 @@
+import { createPrivateKey, randomUUID } from 'node:crypto';
+import { type Answer, type Connection, post } from './connection.ts';
+import { signEs256 } from './es256.ts';
+import type { CibaParameters, ListeningTarget, TppClients } from './target.ts';
+
+const ASSERTION_LIFE_SECONDS = 60;
+
+/** The TPP of every scenario: its calls over one connection. What is not the answer that a scenario waits for is thrown. */
+export interface Tpp {
+  /** The next of the target's requests, in turn. */
+  nextParameters(): CibaParameters;
+  /** Answers the `auth_req_id`. */
+  request(connection: Connection, parameters: CibaParameters): Promise<string>;
+  /** Answers the error of a request that nobody has answered yet. */
+  pollPending(connection: Connection, authReqId: string): Promise<'authorization_pending' | 'slow_down'>;
+  redeem(connection: Connection, authReqId: string): Promise<Tokens>;
+  introspectActive(connection: Connection, token: string): Promise<void>;
+}
+
+export interface Tokens {
+  access_token: string;
+  id_token: string;
+  refresh_token: string;
+}
+
+export const makeTpp = (target: ListeningTarget, client: keyof TppClients): Tpp => {
+  const { paths, requests } = target;
+  const credentials = client === 'secret' ? secretPost(target.clients.secret) : privateKeyJwt(target.clients.privateKeyJwt, target.issuer);
+  const rendered = new Map(requests.map((parameters) => [parameters, form(parameters)]));
+  const send = (connection: Connection, path: string, parameters: string): Promise<Answer> =>
+    connection.send(post(path, `${credentials()}&${parameters}`));
+  const redemption = `${form({ grant_type: 'urn:openid:params:grant-type:ciba' })}&auth_req_id=`;
+  let turn = 0;
+
+  return {
+    nextParameters() {
+      const parameters = requests[turn++ % requests.length];
+      if (parameters === undefined) throw new Error('the target gives no requests');
+      return parameters;
+    },
+    async request(connection, parameters) {
+      const answer = await send(connection, paths.ciba, rendered.get(parameters) ?? form(parameters));
+      return expectJson<{ auth_req_id: string }>(answer, 200).auth_req_id;
+    },
+    async pollPending(connection, authReqId) {
+      const answer = await send(connection, paths.token, redemption + authReqId);
+      const { error } = expectJson<{ error: string }>(answer, 400);
+      if (error !== 'authorization_pending' && error !== 'slow_down') throw new Unexpected(answer);
+      return error;
+    },
+    async redeem(connection, authReqId) {
+      const answer = await send(connection, paths.token, redemption + authReqId);
+      const tokens = expectJson<Tokens>(answer, 200);
+      if (!tokens.access_token || !tokens.id_token || !tokens.refresh_token) throw new Unexpected(answer);
+      return tokens;
+    },
+    async introspectActive(connection, token) {
+      const answer = await send(connection, paths.introspection, `token=${token}&token_type_hint=refresh_token`);
+      if (!expectJson<{ active: boolean }>(answer, 200).active) throw new Unexpected(answer);
+    },
+  };
+};
+
+const form = (parameters: Record<string, string>): string => new URLSearchParams(parameters).toString();
+
+const secretPost = ({ clientId, clientSecret }: TppClients['secret']): (() => string) => {
+  const credentials = form({ client_id: clientId, client_secret: clientSecret });
+  return () => credentials;
+};
+
+/** Each call signs an assertion of its own, with its own `jti`: about 30 µs of the load's core. */
+const privateKeyJwt = ({ clientId, jwk }: TppClients['privateKeyJwt'], issuer: string): (() => string) => {
+  const key = createPrivateKey({ key: jwk, format: 'jwk' });
+  const { kid } = jwk;
+  const header = { typ: 'JWT', kid };
+  const prefix = form({ client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' });
+  return () => {
+    const iat = Math.floor(Date.now() / 1000);
+    const claims = { iss: clientId, sub: clientId, aud: issuer, jti: randomUUID(), iat, exp: iat + ASSERTION_LIFE_SECONDS };
+    return `${prefix}&client_assertion=${signEs256(header, claims, key)}`;
+  };
+};
+
+/** The answer's JSON, if it came with this status. */
+export const expectJson = <T>(answer: Answer, status: number): T => {
+  if (answer.status !== status) throw new Unexpected(answer);
+  return JSON.parse(answer.body.toString()) as T;
+};
+
+/** An answer that the scenario does not allow. It fails the whole run: a rate of wrong answers is not worth a number. */
+export class Unexpected extends Error {
+  constructor({ status, body }: Answer) {
+    super(`unexpected answer: ${status} ${body.toString().slice(0, 500)}`);
+  }
+}

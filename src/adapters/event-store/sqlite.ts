@@ -1,0 +1,231 @@
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { Subject } from 'rxjs';
+import {
+  type Actor,
+  type Appended,
+  type EventStore,
+  type NewEvent,
+  RevisionConflict,
+  type StoredEvent,
+  StoreStopped,
+} from '../../domain/ports/event-store.ts';
+import { followLog } from './follow.ts';
+
+/** The log is in use by another process: one file has one writer. */
+export class LogInUse extends Error {
+  constructor(file: string) {
+    super(`another Countersign process is writing to ${file}; stop it first, or give this one its own COUNTERSIGN_DATA_DIR`);
+    this.name = 'LogInUse';
+  }
+}
+
+const SCHEMA = `create table if not exists event (
+  position integer primary key,
+  stream text not null,
+  revision integer not null,
+  id text not null,
+  type text not null,
+  version integer not null,
+  recorded_at integer not null,
+  actor_kind text not null,
+  actor_id text not null,
+  correlation_id text not null,
+  causation_id text,
+  data text not null,
+  sealed text,
+  unique (stream, revision)
+) strict`;
+
+const COLUMNS = 'position, stream, revision, id, type, version, recorded_at, actor_kind, actor_id, correlation_id, causation_id, data, sealed';
+
+// One commit takes at most this many appends, so that a burst does not hold the event loop for long.
+const BATCH = 512;
+// The log file is brought up to date from idle time; only a writer that never rests does it within a commit.
+const CHECKPOINT_PAGES = 20_000;
+const IDLE_MS = 250;
+const SQLITE_BUSY = 5;
+
+interface Pending {
+  stream: string;
+  events: readonly NewEvent[];
+  expectedRevision: number;
+  resolve(place: Appended): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * The log in one SQLite file: WAL, `synchronous=FULL`, one writer. Appends that arrive in one turn of the event loop share a commit.
+ * The first write error stops it: nothing is acknowledged afterwards. Throws `LogInUse` when another process writes to the file.
+ */
+export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () => number } = {}): EventStore => {
+  const lock = lockFile(file);
+  const db = new DatabaseSync(file);
+  db.exec(`pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=${CHECKPOINT_PAGES}; ${SCHEMA}`);
+  const reads = statements(db);
+  const insert = db.prepare(`insert into event (${COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const lastRevision = db.prepare('select revision from event where stream = ? order by revision desc limit 1');
+  const [begin, commit, rollback] = [db.prepare('begin immediate'), db.prepare('commit'), db.prepare('rollback')];
+
+  const commits = new Subject<readonly StoredEvent[]>();
+  const last = reads.last();
+  let head = last?.position ?? 0;
+  let clock = last?.recordedAt ?? 0;
+  let queue: Pending[] = [];
+  let scheduled = false;
+  let stopped: StoreStopped | null = null;
+  let idle: NodeJS.Timeout | undefined;
+
+  const stop = (error: StoreStopped) => {
+    stopped = error;
+    clearTimeout(idle);
+    for (const { reject } of queue.splice(0)) reject(error);
+  };
+
+  /** Writes one append inside the open transaction; the events, or the place where a repeated one already stands. */
+  const write = ({ stream, events, expectedRevision }: Pending, position: number): StoredEvent[] | Appended => {
+    const revision = (lastRevision.get(stream)?.['revision'] ?? -1) as number;
+    if (revision !== expectedRevision) {
+      const repeated = reads.stream(stream, expectedRevision + 1).slice(0, events.length);
+      const end = repeated.at(-1);
+      if (end !== undefined && events.every(({ id }, index) => repeated[index]?.id === id)) return end;
+      throw new RevisionConflict(stream, expectedRevision, revision);
+    }
+    return events.map((event, index) => {
+      const { id, type, version, actor, correlationId, causationId, data, sealed } = event;
+      const place = { stream, revision: revision + 1 + index, position: position + 1 + index, recordedAt: clock };
+      insert.run(
+        ...[place.position, stream, place.revision, id, type, version, clock, actor.kind, actor.id, correlationId, causationId, data, sealed],
+      );
+      return { id, type, version, actor, correlationId, causationId, data, sealed, ...place };
+    });
+  };
+
+  const flush = () => {
+    scheduled = false;
+    if (stopped !== null) return;
+    const batch = queue.slice(0, BATCH);
+    const stored: StoredEvent[] = [];
+    const outcomes: (() => void)[] = [];
+    clock = Math.max(now(), clock);
+    try {
+      begin.run();
+      for (const pending of batch) {
+        try {
+          const written = write(pending, head + stored.length);
+          const place = Array.isArray(written) ? (written.at(-1) as StoredEvent) : written;
+          if (Array.isArray(written)) stored.push(...written);
+          outcomes.push(() => pending.resolve({ revision: place.revision, position: place.position }));
+        } catch (error) {
+          if (!(error instanceof RevisionConflict)) throw error;
+          outcomes.push(() => pending.reject(error));
+        }
+      }
+      (stored.length > 0 ? commit : rollback).run();
+    } catch (cause) {
+      // Whether the commit reached the disk is unknown now: only a restart, which reads the file again, can tell.
+      if (db.isTransaction) rollback.run();
+      const error = new StoreStopped('a write to the log failed', { cause });
+      stop(error);
+      commits.error(error);
+      return;
+    }
+    queue = queue.slice(batch.length);
+    head += stored.length;
+    if (stored.length > 0) commits.next(stored);
+    for (const tell of outcomes) tell();
+    if (queue.length > 0) schedule();
+    else idle ??= setTimeout(checkpoint, IDLE_MS).unref();
+  };
+
+  const checkpoint = () => {
+    idle = undefined;
+    if (scheduled) idle = setTimeout(checkpoint, IDLE_MS).unref();
+    else if (stopped === null) db.exec('pragma wal_checkpoint(passive)');
+  };
+
+  const schedule = () => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(flush);
+  };
+
+  return {
+    append: (stream, events, expectedRevision) =>
+      new Promise((resolve, reject) => {
+        if (stopped !== null) return reject(stopped);
+        if (events.length === 0) return reject(new TypeError('an append needs an event'));
+        queue.push({ stream, events, expectedRevision, resolve, reject });
+        schedule();
+      }),
+    read: async (stream, fromRevision = 0) => reads.stream(stream, fromRevision),
+    readAll: async (afterPosition, limit) => reads.after(afterPosition, limit),
+    head: async () => head,
+    follow: (afterPosition) => followLog(afterPosition, reads.after, commits),
+    async close() {
+      if (scheduled) flush();
+      if (stopped === null) stop(new StoreStopped('it was closed'));
+      commits.complete();
+      db.close();
+      lock.close();
+    },
+  };
+};
+
+/** The same file for reading, also while an engine writes to it. `follow` ends where the log ended when it got there. */
+export const sqliteEventReader = (file: string): EventStore => {
+  const db = new DatabaseSync(file, { readOnly: true });
+  const reads = statements(db);
+  const ended = new Subject<readonly StoredEvent[]>();
+  ended.complete();
+  return {
+    append: async () => {
+      throw new StoreStopped('it was opened for reading');
+    },
+    read: async (stream, fromRevision = 0) => reads.stream(stream, fromRevision),
+    readAll: async (afterPosition, limit) => reads.after(afterPosition, limit),
+    head: async () => reads.last()?.position ?? 0,
+    follow: (afterPosition) => followLog(afterPosition, reads.after, ended),
+    close: async () => db.close(),
+  };
+};
+
+const lockFile = (file: string): DatabaseSync => {
+  // SQLite's exclusive lock lives as long as the process and is freed by the system when it dies, also at kill -9.
+  const lock = new DatabaseSync(`${file}.lock`);
+  try {
+    lock.exec('pragma locking_mode=exclusive; begin exclusive');
+  } catch (error) {
+    lock.close();
+    throw (error as { errcode?: number }).errcode === SQLITE_BUSY ? new LogInUse(file) : error;
+  }
+  return lock;
+};
+
+const statements = (db: DatabaseSync) => {
+  const stream = db.prepare(`select ${COLUMNS} from event where stream = ? and revision >= ? order by revision`);
+  const after = db.prepare(`select ${COLUMNS} from event where position > ? order by position limit ?`);
+  const last = db.prepare(`select ${COLUMNS} from event order by position desc limit 1`);
+  for (const statement of [stream, after, last]) statement.setReturnArrays(true);
+  // With setReturnArrays a row is an array, which the types of node:sqlite do not say.
+  const rows = (found: unknown): StoredEvent[] => (found as SQLOutputValue[][]).map(toEvent);
+  return {
+    stream: (name: string, fromRevision: number) => rows(stream.all(name, fromRevision)),
+    after: (position: number, limit: number) => rows(after.all(position, limit)),
+    last: () => rows(last.all())[0],
+  };
+};
+
+const toEvent = (row: SQLOutputValue[]): StoredEvent => ({
+  position: row[0] as number,
+  stream: row[1] as string,
+  revision: row[2] as number,
+  id: row[3] as string,
+  type: row[4] as string,
+  version: row[5] as number,
+  recordedAt: row[6] as number,
+  actor: { kind: row[7] as Actor['kind'], id: row[8] as string },
+  correlationId: row[9] as string,
+  causationId: row[10] as string | null,
+  data: row[11] as string,
+  sealed: row[12] as string | null,
+});

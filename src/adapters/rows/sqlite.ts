@@ -1,0 +1,39 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { Rows } from '../../domain/ports/rows.ts';
+
+/**
+ * Read models in a SQLite file, or in memory. They can be rebuilt from the log, so a commit does not wait for the disk:
+ * after a power cut they are a little older than the log, and catch up.
+ */
+export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {}): Rows => {
+  const db = new DatabaseSync(file, { readOnly });
+  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=off; pragma wal_autocheckpoint=4000');
+  const statements = new Map<string, StatementSync>();
+  const prepared = (sql: string): StatementSync => {
+    const known = statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = db.prepare(sql);
+    statements.set(sql, statement);
+    return statement;
+  };
+  const [begin, commit, rollback] = [db.prepare('begin'), db.prepare('commit'), db.prepare('rollback')];
+  return {
+    run: (sql, ...values) => {
+      prepared(sql).run(...values);
+    },
+    all: <Row>(sql: string, ...values: (string | number | null)[]) => prepared(sql).all(...values) as Row[],
+    get: <Row>(sql: string, ...values: (string | number | null)[]) => prepared(sql).get(...values) as Row | undefined,
+    transaction: (work) => {
+      begin.run();
+      try {
+        const result = work();
+        commit.run();
+        return result;
+      } catch (error) {
+        if (db.isTransaction) rollback.run();
+        throw error;
+      }
+    },
+    close: () => db.close(),
+  };
+};

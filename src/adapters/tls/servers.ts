@@ -1,0 +1,55 @@
+import type { RequestListener } from 'node:http';
+import { createServer, type Server, type ServerOptions } from 'node:https';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+
+/** A certificate with its chain, and its private key, both PEM. */
+export interface Identity {
+  certificate: string;
+  key: string;
+}
+
+/** FAPI 1 Advanced, section 8.5: these two suites under TLS 1.2. Those of TLS 1.3 are named because Node drops what is not. */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+];
+
+/** What every listener of ours does in TLS, as options for node:https. */
+export const serverOptions = ({ certificate, key }: Identity): ServerOptions => ({
+  cert: certificate,
+  key,
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.3',
+  ciphers: CIPHERS.join(':'),
+  honorCipherOrder: true,
+});
+
+/** The listener that asks for a client certificate and lets every certificate through: whom it proves is decided by the application. */
+export const mutualServer = (
+  identity: Identity & { clientCas: readonly string[] },
+  http: ServerOptions,
+  handler: RequestListener,
+): Server =>
+  trusting(identity.clientCas, () =>
+    createServer(
+      { ...http, ...serverOptions(identity), requestCert: true, rejectUnauthorized: false, allowPartialTrustChain: true },
+      handler,
+    ),
+  );
+
+/**
+ * Makes a server whose authorities are these alone. They cannot go into its `ca`: Node would then name them in the certificate
+ * request, and clients that obey (RFC 8446, section 4.2.4; Java does) send no self-signed certificate any more.
+ */
+const trusting = (authorities: readonly string[], make: () => Server): Server => {
+  const usual = getCACertificates('default');
+  setDefaultCACertificates(authorities);
+  try {
+    return make();
+  } finally {
+    setDefaultCACertificates(usual);
+  }
+};

@@ -1,0 +1,207 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { ConfigError } from './config/config-error.ts';
+import { fromEnvironment, fromFile, type Given, type Setting } from './config/sources.ts';
+
+export { ConfigError };
+
+const text = z.string().min(1);
+const optional = text.nullable().default(null);
+// A secret that was pasted where its file belongs must not get as far as `config show`.
+const file = z.string().regex(/^[^\r\n]+$/, 'expected the path of a file');
+const optionalFile = file.nullable().default(null);
+const count = z.int().positive();
+const seconds = z.int().positive();
+const port = z.int().min(1).max(65535);
+
+const isIssuer = (value: string) => /^https:\/\/[^\s?#@]+[^/\s?#@]$/.test(value) && URL.canParse(value);
+// A password in this URL would be a secret in the settings; secrets come as files.
+const isProxy = (value: string) => /^https?:\/\/[^\s/?#@]+\/?$/.test(value) && URL.canParse(value);
+
+/** Every setting: its name (in the file the same words in snake_case), its type, its default and what it is for. */
+const schema = z.strictObject({
+  environment: z
+    .enum(['development', 'production'])
+    .default('development')
+    .describe(
+      'In development the engine makes what is missing (certificates, keys, a sandbox); in production it refuses to start without.',
+    ),
+  issuer: z
+    .string()
+    .refine(isIssuer, 'expected an https URL without trailing slash, query or fragment')
+    .nullable()
+    .default(null)
+    .describe('The issuer identifier and base URL that TPPs and phones see; https://localhost:<server.port> if not set.'),
+  dataDir: text.default('./data').describe('The directory that holds everything the engine writes.'),
+  acrValuesSupported: z
+    .array(z.string().regex(/^\S+$/, 'expected a value without spaces'))
+    .min(1)
+    .default(['urn:openbanking:psd2:sca', 'urn:openbanking:psd2:ca'])
+    .describe('The authentication context classes that a TPP may ask for, most wanted first.'),
+  server: z.strictObject({
+    host: text.default('0.0.0.0').describe('The address that both listeners bind to.'),
+    port: port.default(9446).describe('The port of the listener that asks for no client certificate.'),
+    mtlsPort: port.default(9447).describe('The port of the listener that asks for a client certificate.'),
+  }),
+  tls: z.strictObject({
+    certificateFile: optionalFile.describe('The PEM file of the RSA server certificate with its chain; development makes its own.'),
+    keyFile: optionalFile.describe('The PEM file of the private key of the server certificate.'),
+    clientCaFiles: z
+      .array(file)
+      .default([])
+      .describe('PEM files of the authorities whose client certificates tls_client_auth trusts; development adds its own.'),
+  }),
+  ciba: z.strictObject({
+    defaultExpirySeconds: seconds.default(300).describe('The life of a CIBA request that names no requested_expiry.'),
+    minExpirySeconds: seconds.default(10).describe('The shortest life that a requested_expiry can ask for.'),
+    maxExpirySeconds: seconds.default(600).describe('The longest life that a requested_expiry can ask for.'),
+    intervalSeconds: seconds.default(5).describe('The seconds that a TPP waits between two polls.'),
+  }),
+  tokens: z.strictObject({
+    accessTokenSeconds: seconds.default(3600).describe('The life of an access token.'),
+    idTokenSeconds: seconds.default(3600).describe('The life of an ID token.'),
+    refreshTokenSeconds: seconds.default(7_776_000).describe('The life of a refresh token.'),
+    audience: optional.describe('The audience of access tokens; the issuer if not set.'),
+  }),
+  limits: z.strictObject({
+    bodyBytes: count.default(65_536).describe('The largest request body.'),
+    pendingRequestsPerClient: count.default(10_000).describe('The CIBA requests of one TPP that may wait for an answer at once.'),
+    pendingRequestsPerPsu: count.default(20).describe('The CIBA requests for one PSU that may wait for an answer at once.'),
+    devicesPerPsu: count.default(10).describe('The devices that one PSU may have registered at once.'),
+    assertionSeconds: seconds.default(300).describe('The longest life of a client assertion.'),
+  }),
+  enrolment: z.strictObject({
+    expirySeconds: seconds.default(600).describe('The time in which a phone must complete its enrolment.'),
+  }),
+  push: z.strictObject({
+    fcm: z.strictObject({
+      serviceAccountFile: optionalFile.describe('The JSON file of the Firebase service account; the development channel if not set.'),
+    }),
+  }),
+  outbound: z.strictObject({
+    proxy: z
+      .string()
+      .refine(isProxy, 'expected an http or https URL without path, user name or password')
+      .nullable()
+      .default(null)
+      .describe('The proxy that outgoing calls go through.'),
+    caFile: optionalFile.describe('A PEM file of authorities that outgoing calls trust besides the usual ones.'),
+  }),
+  psu: z.strictObject({
+    directoryFile: optionalFile.describe('The file that names the PSUs and their accounts; development has a sandbox.'),
+  }),
+  keys: z.strictObject({
+    masterFile: optionalFile.describe(
+      'The file of the key that all stored keys are sealed with; development makes <data_dir>/keys/master.key.',
+    ),
+  }),
+  log: z.strictObject({
+    level: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+      .default('info')
+      .describe('The least severe message that is logged.'),
+  }),
+});
+
+const REQUIRED_IN_PRODUCTION = ['issuer', 'tls.certificate_file', 'tls.key_file', 'psu.directory_file', 'keys.master_file'];
+
+const settingsOf = (section: z.ZodObject, path: string[] = []): Setting[] =>
+  Object.entries(section.shape as Record<string, z.ZodType>).flatMap(([key, member]) => {
+    const here = [...path, key];
+    if (member instanceof z.ZodObject) return settingsOf(member, here);
+    const name = here.join('.').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const variable = `COUNTERSIGN_${name.replaceAll('.', '_').toUpperCase()}`;
+    return [{ name, variable, path: here, preset: member.parse(undefined), description: member.description ?? '' }];
+  });
+
+/** Every setting in the order of the schema: the settings page of the documentation is made from it. */
+export const settings: readonly Setting[] = settingsOf(schema);
+
+const resolved = (parsed: z.infer<typeof schema>, cwd: string) => {
+  const issuer = parsed.issuer ?? `https://localhost:${parsed.server.port}`;
+  const dataDir = resolve(cwd, parsed.dataDir);
+  return {
+    ...parsed,
+    issuer,
+    dataDir,
+    tokens: { ...parsed.tokens, audience: parsed.tokens.audience ?? issuer },
+    keys: { masterFile: parsed.keys.masterFile ?? join(dataDir, 'keys', 'master.key') },
+  };
+};
+
+/** Every setting with its value. Paths are absolute; a null file means that the engine brings its own. */
+export type Config = ReturnType<typeof resolved>;
+
+/** The settings, and for each name where its value comes from: `default`, a place in the file, or a variable. */
+export interface Loaded {
+  config: Config;
+  sources: Record<string, string>;
+}
+
+/** Reads the settings: the environment wins over the file, the file over the defaults. Throws a ConfigError that names every problem. */
+export const loadConfig = ({ file, env, cwd }: { file?: string | undefined; env: NodeJS.ProcessEnv; cwd: string }): Loaded => {
+  const problems: string[] = [];
+  const { COUNTERSIGN_CONFIG: named } = env;
+  const inFile = fromFile(settings, readSettings(file ?? (named || undefined), cwd), problems);
+  const given = new Map([...inFile, ...fromEnvironment(settings, env, cwd, problems)]);
+  const parsed = schema.safeParse(nested(given));
+  if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => wrongValue(issue, given)));
+  problems.push(...missingInProduction(given), ...(parsed.success ? contradictions(parsed.data) : []));
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  const sources = Object.fromEntries(settings.map(({ name }) => [name, given.get(name)?.source ?? 'default']));
+  return { config: resolved(parsed.data, cwd), sources };
+};
+
+/** One row per setting, for `countersign config show`. Nothing in it is secret: secrets are named by their files. */
+export const configTable = ({ config, sources }: Loaded): { name: string; value: string; source: string; description: string }[] =>
+  settings.map(({ name, path, description }) => {
+    const value = path.reduce<unknown>((section, key) => (section as Record<string, unknown>)[key], config);
+    return { name, value: shown(value), source: sources[name] ?? 'default', description };
+  });
+
+const shown = (value: unknown): string => (value === null ? 'not set' : Array.isArray(value) ? value.join(', ') : String(value));
+
+const readSettings = (named: string | undefined, cwd: string) => {
+  const path = resolve(cwd, named ?? 'countersign.toml');
+  try {
+    return { path, shown: named ?? 'countersign.toml', text: readFileSync(path, 'utf8') };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (named === undefined && code === 'ENOENT') return null;
+    throw new ConfigError([`${path}: the settings file could not be read (${code})`]);
+  }
+};
+
+const nested = (given: Map<string, Given>): object => {
+  const root: Record<string, unknown> = {};
+  for (const { name, path } of settings) {
+    let section = root;
+    for (const key of path.slice(0, -1)) {
+      section[key] ??= {};
+      section = section[key] as Record<string, unknown>;
+    }
+    section[path.at(-1) ?? ''] = given.get(name)?.value;
+  }
+  return root;
+};
+
+const wrongValue = (issue: z.core.$ZodIssue, given: Map<string, Given>): string => {
+  const name = settings.find(({ path }) => path.every((key, index) => issue.path[index] === key))?.name ?? issue.path.join('.');
+  return `${name} (${given.get(name)?.source}): ${issue.message}`;
+};
+
+const missingInProduction = (given: Map<string, Given>): string[] =>
+  given.get('environment')?.value === 'production'
+    ? settings
+        .filter(({ name }) => REQUIRED_IN_PRODUCTION.includes(name) && !given.has(name))
+        .map(({ name, variable }) => `${name}: required in production (or ${variable})`)
+    : [];
+
+const contradictions = ({ server, tls, ciba }: z.infer<typeof schema>): string[] =>
+  [
+    server.port === server.mtlsPort && 'server.mtls_port: expected another port than server.port',
+    (tls.certificateFile === null) !== (tls.keyFile === null) && 'tls.certificate_file and tls.key_file: expected both or neither',
+    ciba.minExpirySeconds > ciba.defaultExpirySeconds && 'ciba.default_expiry_seconds: expected at least ciba.min_expiry_seconds',
+    ciba.defaultExpirySeconds > ciba.maxExpirySeconds && 'ciba.default_expiry_seconds: expected at most ciba.max_expiry_seconds',
+  ].filter((problem) => problem !== false);

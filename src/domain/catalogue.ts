@@ -1,0 +1,24 @@
+import { cibaRequestEvents } from './ciba-request/events.ts';
+import { clientEvents } from './client/events.ts';
+import { consentEvents } from './consent/events.ts';
+import { deviceEvents } from './device/events.ts';
+import { type EventOf, UnreadableEvent } from './events.ts';
+import { grantEvents } from './grant/events.ts';
+import type { StoredEvent } from './ports/event-store.ts';
+import { pushEvents } from './push/events.ts';
+
+/** Every family of events there is. */
+export const families = [clientEvents, deviceEvents, consentEvents, cibaRequestEvents, grantEvents, pushEvents] as const;
+
+/** Any event of any family, as it is read. */
+export type DomainEvent = { [I in keyof typeof families]: EventOf<(typeof families)[I]> }[number];
+
+const decoders = new Map<string, (stored: StoredEvent) => DomainEvent>();
+for (const family of families) for (const type of Object.keys(family.definitions)) decoders.set(type, family.decode as (stored: StoredEvent) => DomainEvent);
+
+/** The event behind what is stored; an unknown type or version throws `UnreadableEvent`, and so stops the reader. */
+export const decode = (stored: StoredEvent): DomainEvent => {
+  const decoder = decoders.get(stored.type);
+  if (decoder === undefined) throw new UnreadableEvent(stored);
+  return decoder(stored);
+};

@@ -1,0 +1,178 @@
+import type { Decider, Decision } from '../decider.ts';
+import { OAuthError } from '../oauth-error.ts';
+import type { Sealed } from '../ports/sealer.ts';
+import { type CibaRequestEvent, type CibaRequestEvents, type CibaRequestFact, cibaRequestEvents } from './events.ts';
+
+type DataOf<T extends CibaRequestFact['type']> = Extract<CibaRequestFact, { type: T }>['data'];
+type Received = DataOf<'CibaRequestReceived'>;
+export type Verdict = 'approved' | 'denied';
+
+/** One showing of the request on a device. */
+export interface Retrieval {
+  deviceId: string;
+  digest: string;
+  nonce: string;
+  consentRevision: number;
+  sealed: Sealed;
+}
+
+/** What the PSU answered, and the event that says so. */
+export interface Answer {
+  verdict: Verdict;
+  deviceId: string;
+  digest: string;
+  at: number;
+  eventId: string;
+  sealed: Sealed;
+}
+
+export type CibaRequest =
+  | { status: 'absent' }
+  | (Received & {
+      status: 'pending' | 'approved' | 'denied' | 'cancelled' | 'expired' | 'redeemed';
+      sealed: Sealed;
+      retrievals: readonly Retrieval[];
+      answer: Answer | null;
+      grantId: string | null;
+    });
+export type ReceivedCibaRequest = Exclude<CibaRequest, { status: 'absent' }>;
+type Decides = Decision<CibaRequest, CibaRequestEvents>;
+
+export const cibaRequest: Decider<CibaRequest, CibaRequestEvents> = {
+  events: cibaRequestEvents,
+  initial: { status: 'absent' },
+  evolve(request, event) {
+    if (event.type === 'CibaRequestReceived')
+      return { status: 'pending', ...event.data, sealed: event.sealed, retrievals: [], answer: null, grantId: null };
+    if (request.status === 'absent') return request;
+    switch (event.type) {
+      case 'ConsentRetrieved':
+        return { ...request, retrievals: [...request.retrievals, { ...event.data, sealed: event.sealed }] };
+      case 'CibaRequestApproved':
+        return { ...request, status: 'approved', answer: answerOf('approved', event) };
+      case 'CibaRequestDenied':
+        return { ...request, status: 'denied', answer: answerOf('denied', event) };
+      case 'CibaRequestCancelled':
+        return { ...request, status: 'cancelled' };
+      case 'CibaRequestExpired':
+        return { ...request, status: 'expired' };
+      case 'CibaRequestRedeemed':
+        return { ...request, status: 'redeemed', grantId: event.data.grantId };
+    }
+  },
+};
+
+const answerOf = (
+  verdict: Verdict,
+  { data, eventId, sealed }: Extract<CibaRequestEvent, { type: 'CibaRequestApproved' | 'CibaRequestDenied' }>,
+): Answer => ({ verdict, deviceId: data.deviceId, digest: data.digest, at: data.at, eventId, sealed });
+
+/** A TPP asks for a PSU's consent (CIBA Core 1.0, section 7). The id is fresh, so a request that is there already is a repeat. */
+export const receive =
+  (data: Received, bindingMessage: string | null): Decides =>
+  (request) =>
+    request.status === 'absent' ? [{ type: 'CibaRequestReceived', data, personal: { bindingMessage } }] : [];
+
+/** The request as the PSU may see it: what is not theirs does not exist. */
+export const ofPsu = (request: CibaRequest, psuId: string): ReceivedCibaRequest => {
+  if (request.status === 'absent' || request.psuId !== psuId) throw new OAuthError('not_found', 'no such request for this PSU');
+  return request;
+};
+
+const stillPending = (request: ReceivedCibaRequest, at: number) => {
+  if (request.status === 'expired' || (request.status === 'pending' && at >= request.expiresAt)) throw new OAuthError('gone', 'the request has expired');
+  if (request.status !== 'pending') throw new OAuthError('conflict', `the request was already ${request.status}`);
+};
+
+/** A device shows the request. What it has shown unchanged before is not recorded again. */
+export const retrieve =
+  (data: DataOf<'ConsentRetrieved'>, shown: string): Decides =>
+  (request) => {
+    const own = ofPsu(request, data.psuId);
+    stillPending(own, data.at);
+    if (lastRetrieval(own, data.deviceId)?.consentRevision === data.consentRevision) return [];
+    return [{ type: 'ConsentRetrieved', data, personal: { shown } }];
+  };
+
+/** What a device was shown last. */
+export const lastRetrieval = (request: ReceivedCibaRequest, deviceId: string): Retrieval | undefined =>
+  request.retrievals.findLast((retrieval) => retrieval.deviceId === deviceId);
+
+/** A signed answer, as the device states it. */
+export interface SignedAnswer {
+  verdict: Verdict;
+  psuId: string;
+  deviceId: string;
+  keyThumbprint: string;
+  digest: string;
+  nonce: string;
+  accountIds: readonly string[];
+  /** The compact JWS itself. */
+  jws: string;
+  at: number;
+}
+
+/**
+ * The PSU answers on a registered device what that device was shown last. `consentRevision` is where the consent's stream stands now;
+ * `offered` opens what was shown and lists the accounts to choose from. The same answer twice records nothing; a different one is refused.
+ */
+export const answer =
+  (by: SignedAnswer, consentRevision: number, offered: (retrieval: Retrieval) => readonly string[]): Decides =>
+  (request) => {
+    const own = ofPsu(request, by.psuId);
+    if (own.answer !== null) {
+      if (own.answer.verdict === by.verdict && own.answer.deviceId === by.deviceId && own.answer.digest === by.digest) return [];
+      throw new OAuthError('conflict', `the request was already ${own.answer.verdict}`);
+    }
+    stillPending(own, by.at);
+    const retrieval = lastRetrieval(own, by.deviceId);
+    if (retrieval === undefined || retrieval.digest !== by.digest || retrieval.nonce !== by.nonce)
+      throw new OAuthError('conflict', 'the answer is not over what this device was shown last');
+    if (retrieval.consentRevision !== consentRevision) throw new OAuthError('conflict', 'the consent changed after it was shown');
+    const { consentId, consentOrigin, psuId } = own;
+    const { deviceId, digest, keyThumbprint, at } = by;
+    const data = { consentId, consentOrigin, psuId, deviceId, digest, keyThumbprint, at };
+    const personal = { answer: by.jws, accountIds: [...by.accountIds] };
+    if (by.verdict === 'denied') return [{ type: 'CibaRequestDenied', data, personal }];
+    chosenFrom(offered(retrieval), by.accountIds);
+    return [{ type: 'CibaRequestApproved', data, personal }];
+  };
+
+const chosenFrom = (offered: readonly string[], chosen: readonly string[]) => {
+  if (new Set(chosen).size !== chosen.length || !chosen.every((id) => offered.includes(id)))
+    throw new OAuthError('invalid_request', 'account_ids must name accounts that were shown, each once');
+  if (offered.length > 0 && chosen.length === 0) throw new OAuthError('invalid_request', 'an approval must name at least one of the accounts shown');
+};
+
+/** Ends a request that nobody can answer any more: its consent or its client is gone. */
+export const cancel =
+  (data: DataOf<'CibaRequestCancelled'>): Decides =>
+  (request) =>
+    request.status === 'pending' ? [{ type: 'CibaRequestCancelled', data }] : [];
+
+/** Records that the time is over, for a request that was not answered, or whose tokens were never fetched. */
+export const expire =
+  (at: number): Decides =>
+  (request) =>
+    (request.status === 'pending' || request.status === 'approved') && at >= request.expiresAt
+      ? [{ type: 'CibaRequestExpired', data: { at } }]
+      : [];
+
+/**
+ * The TPP polls with its auth_req_id (CIBA Core 1.0, sections 10.1 and 11). An approved request is redeemed once; what was redeemed
+ * already records nothing here: whether its tokens were issued is decided on its grant.
+ */
+export const redeem =
+  (by: { clientId: string; certificateThumbprint: string | null; grantId: string; at: number }): Decides =>
+  (request) => {
+    if (request.status === 'absent' || request.clientId !== by.clientId)
+      throw new OAuthError('invalid_grant', 'auth_req_id is unknown or was issued to another client');
+    if (request.certificateThumbprint !== null && request.certificateThumbprint !== by.certificateThumbprint)
+      throw new OAuthError('invalid_grant', 'auth_req_id is bound to the certificate that the request was made with');
+    if (request.status === 'redeemed') return [];
+    if (request.status === 'denied') throw new OAuthError('access_denied', 'the PSU refused the request');
+    if (request.status === 'cancelled') throw new OAuthError('access_denied', 'the request was cancelled');
+    if (request.status === 'expired' || by.at >= request.expiresAt) throw new OAuthError('expired_token', 'auth_req_id has expired');
+    if (request.status === 'pending') throw new OAuthError('authorization_pending', 'the PSU has not answered yet');
+    return [{ type: 'CibaRequestRedeemed', data: { grantId: by.grantId, at: by.at } }];
+  };

@@ -1,0 +1,55 @@
+import type { Decider, Decision } from '../decider.ts';
+import { OAuthError } from '../oauth-error.ts';
+import { type ClientEvents, clientEvents } from './events.ts';
+import { type ClientMetadata, checkMetadata } from './metadata.ts';
+
+export type Client = { status: 'absent' } | { status: 'active' | 'disabled'; metadata: ClientMetadata; secretHash: string | null };
+export type RegisteredClient = Exclude<Client, { status: 'absent' }>;
+type Decides = Decision<Client, ClientEvents>;
+
+export const client: Decider<Client, ClientEvents> = {
+  events: clientEvents,
+  initial: { status: 'absent' },
+  evolve(state, event) {
+    if (event.type === 'ClientRegistered') return { status: 'active', metadata: event.data.metadata, secretHash: event.data.secretHash };
+    if (state.status === 'absent') return state;
+    switch (event.type) {
+      case 'ClientMetadataReplaced':
+        return { ...state, metadata: event.data.metadata };
+      case 'ClientDisabled':
+        return { ...state, status: 'disabled' };
+    }
+  },
+};
+
+/** Registers a client under a client_id that was never used. */
+export const register =
+  (metadata: ClientMetadata, secretHash: string | null, at: number): Decides =>
+  (state) => {
+    if (state.status !== 'absent') throw new OAuthError('conflict', 'the client_id is taken');
+    const needsSecret = metadata.token_endpoint_auth_method.startsWith('client_secret_');
+    if (needsSecret !== (secretHash !== null)) throw new OAuthError('invalid_request', 'a client_secret belongs to client_secret_basic and client_secret_post');
+    return [{ type: 'ClientRegistered', data: { metadata: checkMetadata(metadata), secretHash, at } }];
+  };
+
+/** Replaces what a client is registered with. */
+export const replaceMetadata =
+  (metadata: ClientMetadata, at: number): Decides =>
+  (state) => {
+    if (state.status !== 'active') throw new OAuthError('not_found', 'no such client');
+    return [{ type: 'ClientMetadataReplaced', data: { metadata: checkMetadata(metadata), at } }];
+  };
+
+/** Ends a client. Again is once. */
+export const disable =
+  (at: number): Decides =>
+  (state) => {
+    if (state.status === 'absent') throw new OAuthError('not_found', 'no such client');
+    return state.status === 'active' ? [{ type: 'ClientDisabled', data: { at } }] : [];
+  };
+
+/** The client, if it may be given anything: read from its stream where something is granted. */
+export const activeClient = (state: Client): RegisteredClient => {
+  if (state.status !== 'active') throw new OAuthError('invalid_client', 'client authentication failed');
+  return state;
+};

@@ -1,0 +1,40 @@
+import * as z from 'zod';
+import { defineEvents, type FactOf, versioned } from '../events.ts';
+
+/** What an Open Banking account access consent asks for (`Data` of the request, without what the engine adds). */
+export const accountAccess = z.strictObject({
+  kind: z.literal('account-access'),
+  permissions: z.array(z.string()),
+  expirationDateTime: z.string().nullable(),
+  transactionFromDateTime: z.string().nullable(),
+  transactionToDateTime: z.string().nullable(),
+});
+/** What a CIBA request without a consent reference asks for: its scope. */
+export const requestedScope = z.strictObject({ kind: z.literal('scope'), scope: z.string() });
+
+const lodged = z.strictObject({
+  clientId: z.string(),
+  content: z.discriminatedUnion('kind', [accountAccess, requestedScope]),
+  expiresAt: z.int().nullable(),
+  at: z.int(),
+});
+const persisted = z.strictObject({
+  /** The CIBA request whose answer this is. */
+  requestId: z.string(),
+  psuId: z.string(),
+  deviceId: z.string(),
+  digest: z.string(),
+  at: z.int(),
+});
+
+/** What happens to one consent. */
+export const consentEvents = defineEvents('consent', {
+  ConsentLodged: versioned(lodged),
+  ConsentAuthorised: versioned(persisted, z.strictObject({ accountIds: z.array(z.string()) })),
+  ConsentRejected: versioned(persisted),
+  ConsentRevoked: versioned(z.strictObject({ by: z.enum(['client', 'psu', 'operator']), at: z.int() })),
+  ConsentExpired: versioned(z.strictObject({ at: z.int() })),
+});
+export type ConsentEvents = typeof consentEvents;
+export type ConsentFact = FactOf<ConsentEvents>;
+export type ConsentContent = z.output<typeof lodged>['content'];

@@ -1,0 +1,77 @@
+import type { Decider, Decision } from './decider.ts';
+import type { EventFamily, EventOf } from './events.ts';
+import { sealingContext } from './events.ts';
+import type { Ids } from './ports/clock.ts';
+import { type Actor, type EventStore, type NewEvent, RevisionConflict } from './ports/event-store.ts';
+import type { Sealer } from './ports/sealer.ts';
+
+/** What a decision is recorded with. */
+export interface Command {
+  /** The ids of the events are derived from it: the same command, repeated, is the same events. */
+  id: string;
+  actor: Actor;
+  correlationId: string;
+  causationId: string | null;
+}
+
+/** The outcome of a decision: the state that it was made on, and the ids and last position of what it recorded (none: it had nothing new to say). */
+export interface Decided<State> {
+  state: State;
+  eventIds: readonly string[];
+  position: number;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: any family; the decider and its decision hold the exact one
+type AnyFamily = EventFamily<any>;
+
+/** Reads the stream, decides, appends at the revision that was read. On a conflict it decides again on the newer state. */
+export type Decide = <State, Family extends AnyFamily>(
+  decider: Decider<State, Family>,
+  id: string,
+  decision: Decision<State, Family>,
+  command: Command,
+) => Promise<Decided<State>>;
+
+/** The state of an aggregate, from its stream. */
+export type Load = <State, Family extends AnyFamily>(decider: Decider<State, Family>, id: string) => Promise<State>;
+
+// Each round one of the callers wins, so this many may meet on one stream before one of them gives up.
+const ATTEMPTS = 256;
+
+export const makeLoad =
+  (store: EventStore): Load =>
+  async ({ events, initial, evolve }, id) => {
+    let state = initial;
+    for (const stored of await store.read(`${events.category}-${id}`)) state = evolve(state, events.decode(stored) as EventOf<typeof events>);
+    return state;
+  };
+
+export const makeDecide =
+  ({ store, sealer, ids }: { store: EventStore; sealer: Sealer; ids: Ids }): Decide =>
+  async ({ events, initial, evolve }, id, decision, command) => {
+    const stream = `${events.category}-${id}`;
+    for (let attempt = 1; ; attempt += 1) {
+      let state = initial;
+      let revision = -1;
+      let position = 0;
+      for (const stored of await store.read(stream)) {
+        state = evolve(state, events.decode(stored) as EventOf<typeof events>);
+        ({ revision, position } = stored);
+      }
+      const facts = decision(state);
+      if (facts.length === 0) return { state, eventIds: [], position };
+      const appended = facts.map((fact, index): NewEvent => {
+        const { type, data: publicPart } = fact as { type: string; data: { psuId: string } };
+        const { version, data, personal } = events.encode(fact as { type: string; data: unknown });
+        const event = { id: ids.derived(`${command.id}/${index}`), type, version };
+        const sealed = personal && sealer.seal(publicPart.psuId, personal, sealingContext(stream, revision + 1 + index, event));
+        return { ...event, actor: command.actor, correlationId: command.correlationId, causationId: command.causationId, data, sealed };
+      });
+      try {
+        const { position } = await store.append(stream, appended, revision);
+        return { state, eventIds: appended.map((event) => event.id), position };
+      } catch (error) {
+        if (!(error instanceof RevisionConflict) || attempt === ATTEMPTS) throw error;
+      }
+    }
+  };

@@ -1,0 +1,31 @@
+import * as z from 'zod';
+import { defineEvents, type FactOf, versioned } from '../events.ts';
+
+/** A public device key: P-256 for ES256, or Ed25519 for EdDSA. */
+export const devicePublicKey = z.discriminatedUnion('kty', [
+  z.strictObject({ kty: z.literal('EC'), crv: z.literal('P-256'), x: z.string().length(43), y: z.string().length(43) }),
+  z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string().length(43) }),
+]);
+export type DevicePublicKey = z.output<typeof devicePublicKey>;
+
+const offered = z.strictObject({ psuId: z.string(), challengeHash: z.string(), at: z.int(), expiresAt: z.int() });
+const registered = z.strictObject({
+  psuId: z.string(),
+  publicKey: devicePublicKey,
+  keyThumbprint: z.string(),
+  /** Whether the sealed part names a push token: without one the device is never woken, and still lists and answers. */
+  hasPushToken: z.boolean(),
+  at: z.int(),
+});
+const described = z.strictObject({ name: z.string(), model: z.string(), pushToken: z.string().nullable() });
+
+/** What happens to one device of a PSU, from the offer to enrol it. Its pushes have streams of their own: this one stays short. */
+export const deviceEvents = defineEvents('device', {
+  DeviceEnrolmentOffered: versioned(offered),
+  DeviceRegistered: versioned(registered, described),
+  DevicePushTokenReplaced: versioned(z.strictObject({ psuId: z.string(), at: z.int() }), z.strictObject({ pushToken: z.string() })),
+  DevicePushTokenDied: versioned(z.strictObject({ psuId: z.string(), tokenRevision: z.int(), at: z.int() })),
+  DeviceRevoked: versioned(z.strictObject({ psuId: z.string(), by: z.enum(['psu', 'device', 'operator']), at: z.int() })),
+});
+export type DeviceEvents = typeof deviceEvents;
+export type DeviceFact = FactOf<DeviceEvents>;

@@ -1,0 +1,157 @@
+import type * as z from 'zod';
+import type { NewEvent, StoredEvent } from './ports/event-store.ts';
+import type { Sealed, Sealer } from './ports/sealer.ts';
+
+/** A stored event that this program cannot read: its type or version is unknown, or its data does not fit its schema. */
+export class UnreadableEvent extends Error {
+  constructor({ type, version, stream, position }: StoredEvent, options?: ErrorOptions) {
+    super(`event ${position} (${type} version ${version} in ${stream}) cannot be read by this version of Countersign`, options);
+    this.name = 'UnreadableEvent';
+  }
+}
+
+/** Every schema an event type ever had, oldest first. */
+export interface Versions<Data, Personal> {
+  readonly schemas: readonly z.ZodObject[];
+  readonly upcasts: readonly ((older: never) => unknown)[];
+  readonly personal: z.ZodObject | null;
+  /** Only carries the type. */
+  readonly personalType?: Personal;
+  /** Adds the next version and says how the one before reads in it. */
+  next<Next extends z.ZodObject>(schema: Next, upcast: (older: Data) => z.output<Next>): Versions<z.output<Next>, Personal>;
+}
+
+const makeVersions = <Data, Personal>(
+  schemas: readonly z.ZodObject[],
+  upcasts: readonly ((older: never) => unknown)[],
+  personal: z.ZodObject | null,
+): Versions<Data, Personal> => ({
+  schemas,
+  upcasts,
+  personal,
+  next: (schema, upcast) => makeVersions([...schemas, schema], [...upcasts, upcast], personal),
+});
+
+/**
+ * The first version of an event type: its public data, and the personal part that is sealed under the key of `data.psuId`.
+ * A personal part has one schema for ever: a new one is a new event type.
+ */
+export function versioned<Data extends z.ZodObject>(data: Data): Versions<z.output<Data>, null>;
+export function versioned<Data extends z.ZodObject, Personal extends z.ZodObject>(
+  data: Data,
+  personal: Personal,
+): Versions<z.output<Data>, z.output<Personal>>;
+export function versioned(data: z.ZodObject, personal: z.ZodObject | null = null) {
+  return makeVersions([data], [], personal);
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: any event type; the mapped types below bring the exact one back
+type Definitions = Record<string, Versions<any, any>>;
+
+/** What every event that was read carries besides its data. */
+export interface Recorded {
+  /** The part of the stream's name behind the category. */
+  id: string;
+  eventId: string;
+  revision: number;
+  position: number;
+  recordedAt: number;
+  correlationId: string;
+}
+
+/** The events of one kind of aggregate: how they are written and read. */
+export interface EventFamily<D extends Definitions> {
+  category: string;
+  definitions: D;
+  /** The newest version of a fact, checked, as the texts that are kept. */
+  encode(fact: { type: string; data: unknown; personal?: unknown }): { version: number; data: string; personal: string | null };
+  /** The event in its newest version, whatever version is stored. */
+  decode(stored: StoredEvent): EventOf<EventFamily<D>>;
+  /** The personal part of an event of this type, or null when its PSU was erased. */
+  open<T extends keyof D & string>(type: T, sealed: Sealed, sealer: Sealer): PersonalOf<D[T]> | null;
+}
+
+type DataOf<V> = V extends Versions<infer Data, unknown> ? Data : never;
+type PersonalOf<V> = V extends Versions<infer _Data, infer Personal> ? Personal : never;
+
+/** The events of a family, as they are read. */
+export type EventOf<F> =
+  F extends EventFamily<infer D>
+    ? {
+        [T in keyof D & string]: Recorded & { type: T; data: DataOf<D[T]>; sealed: PersonalOf<D[T]> extends null ? null : Sealed };
+      }[keyof D & string]
+    : never;
+
+/** The facts of a family, as a decision states them. */
+export type FactOf<F> =
+  F extends EventFamily<infer D>
+    ? {
+        [T in keyof D & string]: PersonalOf<D[T]> extends null
+          ? { type: T; data: DataOf<D[T]> }
+          : { type: T; data: DataOf<D[T]>; personal: PersonalOf<D[T]> };
+      }[keyof D & string]
+    : never;
+
+/** What a sealed text is bound to: its place in the log. */
+export const sealingContext = (stream: string, revision: number, event: Pick<NewEvent, 'id' | 'type' | 'version'>): string =>
+  `${stream}\n${revision}\n${event.id}\n${event.type}\n${event.version}`;
+
+/** Joins the event types of one category. Stored for ever: a published schema never changes, it gets a next version. */
+export const defineEvents = <D extends Definitions>(category: string, definitions: D): EventFamily<D> => {
+  const definition = (type: string): Versions<unknown, unknown> => {
+    const found = Object.hasOwn(definitions, type) ? definitions[type] : undefined;
+    if (found === undefined) throw new TypeError(`${category} has no event type ${type}`);
+    return found;
+  };
+  return {
+    category,
+    definitions,
+    encode({ type, data, personal }) {
+      const { schemas, personal: personalSchema } = definition(type);
+      const version = schemas.length;
+      return {
+        version,
+        data: JSON.stringify(schemas[version - 1]?.parse(data)),
+        personal: personalSchema === null ? null : JSON.stringify(personalSchema.parse(personal)),
+      };
+    },
+    decode(stored) {
+      const versions = Object.hasOwn(definitions, stored.type) ? definitions[stored.type] : undefined;
+      const schema = versions?.schemas[stored.version - 1];
+      if (versions === undefined || schema === undefined) throw new UnreadableEvent(stored);
+      let data: unknown;
+      try {
+        data = schema.parse(JSON.parse(stored.data));
+      } catch (cause) {
+        throw new UnreadableEvent(stored, { cause });
+      }
+      for (const upcast of versions.upcasts.slice(stored.version - 1)) data = upcast(data as never);
+      return recorded(category, stored, data) as EventOf<EventFamily<D>>;
+    },
+    open(type, sealed, sealer) {
+      const plaintext = sealer.open(sealed);
+      const schema = definition(type).personal;
+      return (plaintext === null || schema === null ? null : schema.parse(JSON.parse(plaintext))) as PersonalOf<D[typeof type]> | null;
+    },
+  };
+};
+
+const recorded = (category: string, stored: StoredEvent, data: unknown) => ({
+  id: stored.stream.slice(category.length + 1),
+  eventId: stored.id,
+  revision: stored.revision,
+  position: stored.position,
+  recordedAt: stored.recordedAt,
+  correlationId: stored.correlationId,
+  type: stored.type,
+  data,
+  sealed:
+    stored.sealed === null
+      ? null
+      : {
+          psuId: (data as { psuId: string }).psuId,
+          version: stored.version,
+          context: sealingContext(stored.stream, stored.revision, stored),
+          text: stored.sealed,
+        },
+});

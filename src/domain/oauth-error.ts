@@ -1,0 +1,38 @@
+/** Every code that a caller may see: OAuth 2.0, OpenID Connect, CIBA Core 1.0 (sections 11 and 13), and the plain HTTP ones of our own surface. */
+export type OAuthErrorCode =
+  | 'invalid_request'
+  | 'invalid_client'
+  | 'invalid_grant'
+  | 'invalid_scope'
+  | 'unauthorized_client'
+  | 'unsupported_grant_type'
+  | 'access_denied'
+  | 'authorization_pending'
+  | 'slow_down'
+  | 'expired_token'
+  | 'unknown_user_id'
+  | 'invalid_binding_message'
+  | 'invalid_token'
+  | 'insufficient_scope'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'conflict'
+  | 'gone'
+  | 'content_too_large'
+  | 'temporarily_unavailable'
+  | 'server_error';
+
+/** A refusal that the caller may see. The description stays within printable ASCII without `"` and `\` (RFC 6749, section 5.2). */
+export class OAuthError extends Error {
+  readonly error: OAuthErrorCode;
+
+  constructor(error: OAuthErrorCode, description: string, options?: ErrorOptions) {
+    // A refusal is an expected outcome: it needs no stack, and collecting one costs more than the decision.
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    super(description, options);
+    Error.stackTraceLimit = limit;
+    this.name = 'OAuthError';
+    this.error = error;
+  }
+}

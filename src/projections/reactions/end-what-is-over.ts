@@ -1,0 +1,71 @@
+import { cancel, cibaRequest, expire as expireRequest } from '../../domain/ciba-request/decider.ts';
+import { consent, expire as expireConsent } from '../../domain/consent/decider.ts';
+import type { Decide } from '../../domain/decide.ts';
+import { grant, revoke } from '../../domain/grant/decider.ts';
+import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
+import { overdueConsents } from '../consent-lookup.ts';
+import { cancellationsDue, findLiveConsent, overdueRequests } from '../live-requests.ts';
+import { revocationsDue } from '../token-lookup.ts';
+import type { Reaction } from './runner.ts';
+
+interface Deps {
+  decide: Decide;
+  rows: Rows;
+  clock: Clock;
+  ids: Ids;
+}
+
+const command = (ids: Ids, reaction: string, correlationId: string) => ({
+  id: ids.uuid(),
+  actor: { kind: 'engine', id: reaction } as const,
+  correlationId,
+  causationId: null,
+});
+
+/** Time → CibaRequestExpired. */
+export const expireRequests = ({ decide, rows, clock, ids }: Deps): Reaction => ({
+  name: 'expire-requests',
+  due: (limit) =>
+    overdueRequests(rows, clock(), limit).map((requestId) => ({
+      key: requestId,
+      act: () =>
+        decide(cibaRequest, requestId, expireRequest(clock()), command(ids, 'expire-requests', findLiveConsent(rows, requestId) ?? requestId)),
+    })),
+});
+
+/** Time → ConsentExpired. */
+export const expireConsents = ({ decide, rows, clock, ids }: Deps): Reaction => ({
+  name: 'expire-consents',
+  due: (limit) =>
+    overdueConsents(rows, clock(), limit).map((consentId) => ({
+      key: consentId,
+      act: () => decide(consent, consentId, expireConsent(clock()), command(ids, 'expire-consents', consentId)),
+    })),
+});
+
+/** ConsentRevoked, ConsentExpired, ClientDisabled → CibaRequestCancelled for what was still pending. */
+export const cancelRequests = ({ decide, rows, clock, ids }: Deps): Reaction => ({
+  name: 'cancel-requests',
+  due: (limit) =>
+    cancellationsDue(rows, limit).map(({ requestId, reason }) => ({
+      key: requestId,
+      act: () =>
+        decide(
+          cibaRequest,
+          requestId,
+          cancel({ reason, at: clock() }),
+          command(ids, 'cancel-requests', findLiveConsent(rows, requestId) ?? requestId),
+        ),
+    })),
+});
+
+/** ConsentRevoked, ConsentExpired, ClientDisabled → GrantRevoked. */
+export const revokeGrants = ({ decide, rows, clock, ids }: Deps): Reaction => ({
+  name: 'revoke-grants',
+  due: (limit) =>
+    revocationsDue(rows, limit).map(({ grantId, consentId, reason }) => ({
+      key: grantId,
+      act: () => decide(grant, grantId, revoke({ reason, at: clock() }), command(ids, 'revoke-grants', consentId ?? grantId)),
+    })),
+});

@@ -1,0 +1,14 @@
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
+import { persistsDue } from '../consent-lookup.ts';
+import type { Reaction } from './runner.ts';
+
+// The call that answered does it at once; only what is older was left behind by a crash.
+const GRACE_SECONDS = 2;
+
+/** CibaRequestApproved, …Denied without their persist → ConsentAuthorised, ConsentRejected. */
+export const finishAnswers = ({ rows, clock, persistOf }: { rows: Rows; clock: Clock; persistOf(requestId: string): Promise<void> }): Reaction => ({
+  name: 'finish-answers',
+  due: (limit) =>
+    persistsDue(rows, clock() - GRACE_SECONDS, limit).map(({ requestId }) => ({ key: requestId, act: () => persistOf(requestId) })),
+});

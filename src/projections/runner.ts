@@ -1,0 +1,126 @@
+import { concatMap, type Observable, Subject, type Subscription, of } from 'rxjs';
+import { type DomainEvent, decode } from '../domain/catalogue.ts';
+import type { EventStore, Page } from '../domain/ports/event-store.ts';
+import type { Rows } from '../domain/ports/rows.ts';
+import type { Projection } from './projection.ts';
+
+const CHECKPOINTS = `create table if not exists projection (
+  name text primary key, version integer not null, position integer not null
+) strict, without rowid`;
+
+/** The projections of this node, running. */
+export interface Projections {
+  /** Resolves when everything that stood in the log has been applied; rejects when an event could not be. */
+  caughtUp: Promise<void>;
+  /** The position up to which all projections have been applied. */
+  position(): number;
+  /** Resolves when the projections have reached the position; rejects when they stop before, or do not get there in time. */
+  reached(position: number, withinMs?: number): Promise<void>;
+  /** Tells after every page that was applied. Errors when a projection stops: it stays stopped. */
+  applied: Observable<number>;
+  stop(): void;
+}
+
+/** A projection could not apply an event, or events were missing: nothing behind that position is applied. */
+export class ProjectionStopped extends Error {
+  constructor(position: number, options?: ErrorOptions) {
+    super(`the projections stopped before event ${position}`, options);
+    this.name = 'ProjectionStopped';
+  }
+}
+
+const REACHED_WITHIN_MS = 5000;
+
+/** Applies every event once and in order, each together with its checkpoint. Begins with what the rows have not seen yet. */
+export const runProjections = (store: EventStore, rows: Rows, projections: readonly Projection[], head: number): Projections => {
+  const checkpoints = prepare(rows, projections, head);
+  const handlers = handlersByType(projections);
+  const applied = new Subject<number>();
+  const start = Math.min(...checkpoints.values());
+  let at = start;
+  let failure: ProjectionStopped | null = null;
+
+  const apply = ({ events }: Page): void => {
+    rows.transaction(() => {
+      for (const stored of events) {
+        if (stored.position !== at + 1) throw new Error(`expected event ${at + 1}, got ${stored.position}`);
+        const event = decode(stored);
+        for (const { name, handle } of handlers.get(event.type) ?? []) if (stored.position > (checkpoints.get(name) ?? 0)) handle(rows, event);
+        at = stored.position;
+      }
+      if (events.length > 0) rows.run('update projection set position = max(position, ?)', at);
+    });
+  };
+
+  let subscription: Subscription | undefined;
+  const caughtUp = new Promise<void>((resolve, reject) => {
+    const fail = (cause: unknown) => {
+      failure = new ProjectionStopped(at + 1, { cause });
+      reject(failure);
+      applied.error(failure);
+    };
+    subscription = store
+      .follow(start)
+      .pipe(
+        concatMap((page) => {
+          apply(page);
+          return of(page);
+        }),
+      )
+      .subscribe({
+        next: (page) => {
+          applied.next(at);
+          if (page.caughtUp) resolve();
+        },
+        error: fail,
+        complete: () => applied.complete(),
+      });
+  });
+  caughtUp.catch(() => undefined);
+
+  const reached = (position: number, withinMs = REACHED_WITHIN_MS): Promise<void> => {
+    if (at >= position) return Promise.resolve();
+    if (failure !== null) return Promise.reject(failure);
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => done(() => reject(new Error(`the projections did not reach position ${position} in time`))), withinMs);
+      const watch = applied.subscribe({ next: (now) => now >= position && done(resolve), error: (error) => done(() => reject(error)) });
+      const done = (tell: () => void) => {
+        clearTimeout(late);
+        watch.unsubscribe();
+        tell();
+      };
+    });
+  };
+
+  return { caughtUp, position: () => at, reached, applied, stop: () => subscription?.unsubscribe() };
+};
+
+/** Makes the tables that are missing or of an older version, and tells where each projection stands. */
+const prepare = (rows: Rows, projections: readonly Projection[], head: number): ReadonlyMap<string, number> =>
+  rows.transaction(() => {
+    rows.run(CHECKPOINTS);
+    const positions = new Map<string, number>();
+    for (const { name, version, tables } of projections) {
+      const known = rows.get<{ version: number; position: number }>('select version, position from projection where name = ?', name);
+      // Rows that are ahead of the log belong to another log.
+      const usable = known?.version === version && known.position <= head;
+      if (!usable) {
+        for (const [table, statements] of Object.entries(tables)) {
+          rows.run(`drop table if exists ${table}`);
+          for (const statement of statements) rows.run(statement);
+        }
+        rows.run('insert or replace into projection values (?, ?, 0)', name, version);
+      }
+      positions.set(name, usable ? known.position : 0);
+    }
+    return positions;
+  });
+
+type Handler = { name: string; handle: (rows: Rows, event: DomainEvent) => void };
+
+const handlersByType = (projections: readonly Projection[]): ReadonlyMap<string, readonly Handler[]> => {
+  const byType = new Map<string, Handler[]>();
+  for (const { name, on } of projections)
+    for (const [type, handle] of Object.entries(on)) byType.set(type, [...(byType.get(type) ?? []), { name, handle: handle as Handler['handle'] }]);
+  return byType;
+};
