@@ -1,8 +1,5 @@
-import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
-import { cpus, release } from 'node:os';
-import { join } from 'node:path';
+import { count, median, percent, spread, sum, table } from './figures.ts';
 import type { Run } from './load.ts';
-import { CAN_PIN } from './measure.ts';
 import { OUTSTANDING, type Row } from './rows.ts';
 
 export const CONTENDERS = ['ours', 'peer, memory', 'peer, sqlite'] as const;
@@ -17,24 +14,42 @@ export interface Measured {
   samples: Partial<Record<Contender, Sample[]>>;
 }
 
+export type BytesPerRequest = Partial<Record<Contender, { heap: number; rss: number }>>;
+
+export interface Replay {
+  events: number;
+  eventsPerSecond: number[];
+}
+
 /** Everything that one run of the bench found out. */
 export interface Findings {
   measured: Measured[];
-  bytesPerRequest: Partial<Record<Contender, { heap: number; rss: number }>> | null;
-  replay: { eventsPerSecond: number[]; events: number } | null;
+  bytesPerRequest: BytesPerRequest | null;
+  replay: Replay | null;
 }
 
 /** A rate of a load that was this busy says more about the load than about the server. */
 const BOUND_BY_LOAD = 0.9;
 
-export const render = ({ measured, bytesPerRequest, replay }: Findings): string =>
-  [
-    ...(measured.length > 0 ? [rates(measured), cpu(measured), latencies(measured), flatness(measured), notes(measured)] : []),
-    ...(bytesPerRequest ? [memory(bytesPerRequest)] : []),
-    ...(replay ? [`Replay: ${spread(replay.eventsPerSecond)} events/s, ${count(replay.events)} events (to reach: 100,000 events/s).`] : []),
-  ]
-    .filter((part) => part !== '')
-    .join('\n\n');
+/** The findings in Markdown. */
+export const render = ({ measured, bytesPerRequest, replay }: Findings): string => {
+  const parts = measured.length > 0 ? [rates(measured), cpu(measured), latencies(measured), notes(measured)] : [];
+  if (bytesPerRequest) parts.push(memory(bytesPerRequest));
+  if (replay)
+    parts.push(
+      table(
+        ['replay, events per second (to reach: 100,000)', 'ours'],
+        [[`${count(replay.events)} events`, spread(replay.eventsPerSecond)]],
+      ),
+    );
+  return parts.filter((part) => part !== '').join('\n\n');
+};
+
+const perContender = (title: string, measured: Measured[], cell: (samples: Sample[]) => string): string =>
+  table(
+    [title, ...CONTENDERS],
+    measured.map(({ row, samples }) => [row.name, ...CONTENDERS.map((contender) => (samples[contender] ? cell(samples[contender]) : '–'))]),
+  );
 
 const rates = (measured: Measured[]): string =>
   table(
@@ -42,75 +57,63 @@ const rates = (measured: Measured[]): string =>
     measured.map(({ row, samples }) => [
       row.name,
       ...CONTENDERS.map((contender) => spread(samples[contender]?.map(({ perSecond }) => perSecond))),
-      ratio({ row, samples }, 'peer, memory'),
-      ratio({ row, samples }, 'peer, sqlite'),
+      ratioToPeer({ row, samples }, 'peer, memory'),
+      ratioToPeer({ row, samples }, 'peer, sqlite'),
     ]),
   );
 
-const ratio = ({ row, samples }: Measured, peer: Exclude<Contender, 'ours'>): string =>
-  times(samples.ours, samples[peer], 'perSecond') + (row.toReach[peer] === undefined ? '' : ` (${row.toReach[peer]}×)`);
+const ratioToPeer = ({ row, samples }: Measured, peer: Exclude<Contender, 'ours'>): string => {
+  const toReach = row.toReach[peer];
+  return ratio(samples.ours, samples[peer], 'perSecond') + (toReach === undefined ? '' : ` (${toReach}×)`);
+};
 
 /** The median of the ratios of each round: the windows of one round lie close together on a machine whose speed drifts. */
-const times = (these: Sample[] | undefined, those: Sample[] | undefined, figure: 'perSecond' | 'cpuMicros'): string => {
-  if (!these || !those) return '–';
-  const ratios = these.map((sample, round) => sample[figure] / (those[round]?.[figure] ?? Number.NaN));
-  return `${median(ratios).toFixed(2)}×`;
-};
+const ratio = (these: Sample[] = [], those: Sample[] = [], figure: 'perSecond' | 'cpuMicros'): string =>
+  these.length === 0 || those.length === 0
+    ? '–'
+    : `${median(these.map((sample, round) => sample[figure] / (those[round]?.[figure] ?? Number.NaN))).toFixed(2)}×`;
 
 const cpu = (measured: Measured[]): string =>
-  table(
-    ['server CPU, µs per operation', ...CONTENDERS],
-    measured.map(({ row, samples }) => [
-      row.name,
-      ...CONTENDERS.map((contender) => spread(samples[contender]?.map((sample) => sample.cpuMicros))),
-    ]),
-  );
+  perContender('server CPU, µs per operation', measured, (samples) => spread(samples.map(({ cpuMicros }) => cpuMicros)));
 
 const latencies = (measured: Measured[]): string =>
-  table(
-    ['latency, ms: p50 / p99', ...CONTENDERS],
-    measured.map(({ row, samples }) => [
-      row.name,
-      ...CONTENDERS.map((contender) => {
-        const runs = samples[contender];
-        return runs ? `${median(runs.map(({ p50Ms }) => p50Ms)).toFixed(1)} / ${median(runs.map(({ p99Ms }) => p99Ms)).toFixed(1)}` : '–';
-      }),
-    ]),
-  );
+  perContender('latency, ms: p50 / p99', measured, (samples) => {
+    const p50 = median(samples.map(({ p50Ms }) => p50Ms));
+    const p99 = median(samples.map(({ p99Ms }) => p99Ms));
+    return `${p50.toFixed(1)} / ${p99.toFixed(1)}`;
+  });
 
-/** How much more CPU a poll takes with the most requests outstanding than with the fewest, per kind of client. */
-const flatness = (measured: Measured[]): string => {
-  const polls = measured.filter(({ row }) => row.scenario === 'pendingPoll');
-  const fewest = polls.filter(({ row }) => row.outstanding === Math.min(...OUTSTANDING));
-  return fewest
-    .flatMap((few) => {
-      const most = polls.find(({ row }) => row.client === few.row.client && row.outstanding === Math.max(...OUTSTANDING));
-      if (!most) return [];
-      const ratios = CONTENDERS.map((contender) => `${contender} ${times(most.samples[contender], few.samples[contender], 'cpuMicros')}`);
-      return [`- CPU of ${most.row.name} ÷ CPU of ${few.row.name} (to reach: 0.8 to 1.2): ${ratios.join('; ')}.`];
-    })
-    .join('\n');
+const notes = (measured: Measured[]): string => {
+  const each = measured.flatMap(({ row, samples }) =>
+    CONTENDERS.flatMap((contender) => remarks(samples[contender] ?? []).map((remark) => `${row.name}, ${contender}: ${remark}`)),
+  );
+  return [...flatness(measured), ...each].map((note) => `- ${note}`).join('\n');
 };
 
-const notes = (measured: Measured[]): string =>
-  measured
-    .flatMap(({ row, samples }) =>
-      CONTENDERS.flatMap((contender) => {
-        const runs = samples[contender] ?? [];
-        const total = sum(runs.map(({ operations }) => operations));
-        const slowedDown = sum(runs.map(({ outcomes: { slow_down = 0 } }) => slow_down));
-        const busy = Math.max(0, ...runs.map((sample) => sample.busy));
-        return [
-          ...(slowedDown > 0 ? [`- ${row.name}, ${contender}: ${percent(slowedDown / total)} of the answers were \`slow_down\`.`] : []),
-          ...(busy > BOUND_BY_LOAD
-            ? [`- ${row.name}, ${contender}: the load used ${percent(busy)} of its core and was the bottleneck.`]
-            : []),
-        ];
-      }),
-    )
-    .join('\n');
+/** How much more CPU a poll takes with the most requests outstanding than with the fewest, per kind of client. */
+const flatness = (measured: Measured[]): string[] => {
+  const polls = (outstanding: number): Measured[] =>
+    measured.filter(({ row }) => row.scenario === 'pendingPoll' && row.outstanding === outstanding);
+  const most = polls(Math.max(...OUTSTANDING));
+  return polls(Math.min(...OUTSTANDING)).flatMap((few) => {
+    const many = most.find(({ row }) => row.client === few.row.client);
+    if (!many) return [];
+    const ratios = CONTENDERS.map((contender) => `${contender} ${ratio(many.samples[contender], few.samples[contender], 'cpuMicros')}`);
+    return [`CPU of ${many.row.name} ÷ CPU of ${few.row.name} (to reach: 0.8× to 1.2×): ${ratios.join('; ')}`];
+  });
+};
 
-const memory = (bytes: NonNullable<Findings['bytesPerRequest']>): string =>
+const remarks = (samples: Sample[]): string[] => {
+  const operations = sum(samples.map((sample) => sample.operations));
+  const slowedDown = sum(samples.map(({ outcomes: { slow_down = 0 } }) => slow_down));
+  const busy = Math.max(0, ...samples.map((sample) => sample.busy));
+  return [
+    ...(slowedDown > 0 ? [`${percent(slowedDown / operations)} of the answers were \`slow_down\``] : []),
+    ...(busy > BOUND_BY_LOAD ? [`the load used ${percent(busy)} of its core and was the bottleneck`] : []),
+  ];
+};
+
+const memory = (bytes: BytesPerRequest): string =>
   table(
     ['bytes per outstanding request (to reach: 1,024)', ...CONTENDERS],
     (['heap', 'rss'] as const).map((kind) => [
@@ -118,50 +121,3 @@ const memory = (bytes: NonNullable<Findings['bytesPerRequest']>): string =>
       ...CONTENDERS.map((contender) => (bytes[contender] ? count(bytes[contender][kind]) : '–')),
     ]),
   );
-
-const table = (head: string[], rows: string[][]): string =>
-  [head, head.map((_, column) => (column === 0 ? '---' : '---:')), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-
-const spread = (values: number[] | undefined): string =>
-  values?.length ? `${count(median(values))} (${count(Math.min(...values))}–${count(Math.max(...values))})` : '–';
-
-const median = (values: number[]): number => {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2;
-};
-
-const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
-const count = (value: number): string => Math.round(value).toLocaleString('en');
-const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
-
-/** Where and how it was measured. `folder` is on the disk that the durable stores wrote to. */
-export const conditions = (folder: string, command: string): string =>
-  `${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, ${process.platform} ${release()}, ` +
-  `Node ${process.version}, one write and fdatasync takes ${Math.round(syncMicros(folder))} µs; ` +
-  `server and load ${CAN_PIN ? 'on a core each' : 'not pinned to cores'}. \`${command}\``;
-
-/** The median of a few: what a durable ratio means depends on the disk. */
-const syncMicros = (folder: string): number => {
-  const block = Buffer.alloc(4096);
-  const file = openSync(join(folder, 'sync'), 'w');
-  const micros = Array.from({ length: 50 }, () => {
-    const begin = performance.now();
-    writeSync(file, block);
-    fdatasyncSync(file);
-    return (performance.now() - begin) * 1000;
-  });
-  closeSync(file);
-  return median(micros);
-};
-
-const BEGIN = '<!-- measured:begin -->';
-const END = '<!-- measured:end -->';
-
-/** Replaces what stands between the markers; what is written around them stays. */
-export const writeResults = (file: string, text: string): void => {
-  const before = existsSync(file) ? readFileSync(file, 'utf8') : `# Results\n\n${BEGIN}\n${END}\n`;
-  const [begin, end] = [before.indexOf(BEGIN), before.indexOf(END)];
-  if (begin === -1 || end < begin) throw new Error(`${file} has lost its markers`);
-  writeFileSync(file, `${before.slice(0, begin + BEGIN.length)}\n${text}\n${before.slice(end)}`);
-};

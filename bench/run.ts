@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Job, Run } from './load.ts';
 import { type Memory, type Running, start } from './measure.ts';
-import { type Contender, conditions, type Findings, type Measured, render, type Sample, writeResults } from './report.ts';
+import { type BytesPerRequest, type Contender, type Findings, type Measured, type Replay, render, type Sample } from './report.ts';
+import { conditions, writeResults } from './results-file.ts';
 import { GROUPS, MEMORY_ROW, OUTSTANDING, REPLAY_ROW, type Row } from './rows.ts';
 import type { ListeningTarget, Target } from './target.ts';
 
@@ -22,11 +23,12 @@ const { values: given } = parseArgs({
 const rounds = given.quick ? 1 : Number(given.rounds);
 const seconds = given.quick ? 1 : Number(given.seconds);
 const warmUpSeconds = given.quick ? 0.5 : 1;
-const mostOutstanding = given.quick ? (OUTSTANDING[0] ?? 0) : Math.max(...OUTSTANDING);
+const mostOutstanding = given.quick ? Math.min(...OUTSTANDING) : Math.max(...OUTSTANDING);
 const connections = Number(given.connections);
 
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
+const FILLING_SECONDS = 900;
 
 const SERVERS: Record<Contender, { file: string; args: string[] }> = {
   ours: { file: 'ours.ts', args: [] },
@@ -37,57 +39,57 @@ const SERVERS: Record<Contender, { file: string; args: string[] }> = {
 const isHere = (file: string): boolean => existsSync(join(import.meta.dirname, file));
 const contenders = (Object.keys(SERVERS) as Contender[]).filter((contender) => isHere(SERVERS[contender].file));
 
-/** What a server is started for, and the load prepared for. */
-type Play = Pick<Row, 'scenario' | 'client' | 'outstanding' | 'idTokenAlg'>;
+const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
 
-/** One contender's server and the load that drives it. */
-interface Stage<P extends Play> {
-  play: P;
+/** One contender's server, and the load that is prepared to drive it. */
+interface Stage {
+  row: Row;
   contender: Contender;
   server: Running;
   load: Running;
 }
 
-const setUp = async <P extends Play>(play: P, contender: Contender, folder: string): Promise<Stage<P>> => {
-  const { scenario, client, outstanding, idTokenAlg } = play;
+const setUp = async (row: Row, contender: Contender): Promise<Stage> => {
   const { file, args } = SERVERS[contender];
-  const data = mkdtempSync(join(folder, 'server-'));
-  const server = await start(file, [...args, '--id-token-alg', idTokenAlg, '--data', data], SERVER_CORE);
+  const data = mkdtempSync(join(folder, 'data-'));
+  const server = await start(file, [...args, '--id-token-alg', row.idTokenAlg, '--data', data], SERVER_CORE);
   const [, port, json] = /^(\d+) (.*)$/.exec(server.ready) ?? [];
   if (!port || !json) throw new Error(`${file} must print: ready <port> <json>`);
   const target: ListeningTarget = { ...(JSON.parse(json) as Target), port: Number(port) };
   const load = await start('load.ts', [], LOAD_CORE);
-  const job: Job = { scenario, client, outstanding, connections, target };
-  await load.ask('prepare', job);
-  return { play, contender, server, load };
+  const { scenario, client, outstanding } = row;
+  await load.ask('prepare', { scenario, client, outstanding, connections, target } satisfies Job);
+  return { row, contender, server, load };
 };
 
-/** Sets everything up first, so that each round can measure one right after the other, and clears up afterwards. */
-const onStage = async <P extends Play, T>(plays: P[], measure: (stages: Stage<P>[]) => Promise<T>): Promise<T> => {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
-  const stages: Stage<P>[] = [];
+/** Sets everything up first, so that one can be measured right after the other, and stops it all afterwards. */
+const onStage = async <T>(rows: Row[], measure: (stages: Stage[]) => Promise<T>): Promise<T> => {
+  const stages: Stage[] = [];
   try {
-    for (const play of plays) for (const contender of contenders) stages.push(await setUp(play, contender, folder));
+    for (const row of rows) for (const contender of contenders) stages.push(await setUp(row, contender));
     return await measure(stages);
   } finally {
     await Promise.all(stages.flatMap(({ server, load }) => [load.stop(), server.stop()]));
-    rmSync(folder, { recursive: true });
   }
 };
 
 const measureTogether = (rows: Row[]): Promise<Measured[]> =>
   onStage(rows, async (stages) => {
-    const measured = new Map<Row, Measured['samples']>(rows.map((row) => [row, {}]));
+    const taken: { row: Row; contender: Contender; sample: Sample }[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      for (const { play, contender, server, load } of stages) {
-        const samples = measured.get(play) ?? {};
-        samples[contender] = [...(samples[contender] ?? []), await sample(server, load)];
-      }
+      for (const stage of stages) taken.push({ row: stage.row, contender: stage.contender, sample: await measure(stage) });
     }
-    return rows.map((row) => ({ row, samples: measured.get(row) ?? {} }));
+    return rows.map((row) => {
+      const samples: Measured['samples'] = {};
+      for (const { contender, sample } of taken.filter((one) => one.row === row)) {
+        samples[contender] = [...(samples[contender] ?? []), sample];
+      }
+      return { row, samples };
+    });
   });
 
-const sample = async (server: Running, load: Running): Promise<Sample> => {
+const measure = async ({ server, load }: Stage): Promise<Sample> => {
   await load.ask<Run>('run', { seconds: warmUpSeconds });
   const before = await server.ask<number>('cpu');
   const run = await load.ask<Run>('run', { seconds });
@@ -96,27 +98,23 @@ const sample = async (server: Running, load: Running): Promise<Sample> => {
 };
 
 /** Over HTTP, because a string cut out of a body can keep the whole body alive. */
-const measureMemory = (): Promise<Findings['bytesPerRequest']> =>
-  onStage<Play, Findings['bytesPerRequest']>(
-    [{ scenario: 'cibaRequest', client: 'secret', outstanding: 0, idTokenAlg: 'ES256' }],
-    async (stages) => {
-      const bytes: NonNullable<Findings['bytesPerRequest']> = {};
-      for (const { contender, server, load } of stages) {
-        await load.ask<Run>('run', { seconds: warmUpSeconds });
-        const before = await server.ask<Memory>('memory');
-        const { operations } = await load.ask<Run>('run', { seconds: 900, operations: mostOutstanding });
-        const after = await server.ask<Memory>('memory');
-        bytes[contender] = { heap: (after.heap - before.heap) / operations, rss: (after.rss - before.rss) / operations };
-      }
-      return bytes;
-    },
-  );
+const measureMemory = (): Promise<BytesPerRequest> =>
+  onStage([MEMORY_ROW], async (stages) => {
+    const bytes: BytesPerRequest = {};
+    for (const { contender, server, load } of stages) {
+      await load.ask<Run>('run', { seconds: warmUpSeconds });
+      const before = await server.ask<Memory>('memory');
+      const { operations } = await load.ask<Run>('run', { seconds: FILLING_SECONDS, operations: mostOutstanding });
+      const after = await server.ask<Memory>('memory');
+      bytes[contender] = { heap: (after.heap - before.heap) / operations, rss: (after.rss - before.rss) / operations };
+    }
+    return bytes;
+  });
 
 /** replay.ts is ours alone. It prints `ready`, builds its log when asked to `prepare`, and replays it whenever asked to `replay`. */
-const measureReplay = async (): Promise<Findings['replay']> => {
+const measureReplay = async (): Promise<Replay | null> => {
   if (!isHere('replay.ts')) return null;
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
-  const replay = await start('replay.ts', ['--data', folder, ...(given.quick ? ['--quick'] : [])], SERVER_CORE);
+  const replay = await start('replay.ts', ['--data', mkdtempSync(join(folder, 'data-')), ...(given.quick ? ['--quick'] : [])], SERVER_CORE);
   try {
     const { events } = await replay.ask<{ events: number }>('prepare');
     const eventsPerSecond: number[] = [];
@@ -124,24 +122,23 @@ const measureReplay = async (): Promise<Findings['replay']> => {
     return { events, eventsPerSecond };
   } finally {
     await replay.stop();
-    rmSync(folder, { recursive: true });
   }
 };
 
-const wanted = (name: string): boolean => name.toLowerCase().includes(given.only.toLowerCase());
+const isWanted = (name: string): boolean => name.toLowerCase().includes(given.only.toLowerCase());
 
 const findings: Findings = { measured: [], bytesPerRequest: null, replay: null };
 for (const group of GROUPS) {
-  const rows = group.filter(({ name, outstanding }) => wanted(name) && outstanding <= mostOutstanding);
+  const rows = group.filter(({ name, outstanding }) => isWanted(name) && outstanding <= mostOutstanding);
   if (rows.length === 0) continue;
   console.error(`measuring ${rows.map(({ name }) => name).join('; ')} …`);
   findings.measured.push(...(await measureTogether(rows)));
 }
-if (wanted(MEMORY_ROW)) findings.bytesPerRequest = await measureMemory();
-if (wanted(REPLAY_ROW)) findings.replay = await measureReplay();
+if (isWanted(MEMORY_ROW.name)) findings.bytesPerRequest = await measureMemory();
+if (isWanted(REPLAY_ROW)) findings.replay = await measureReplay();
 
 const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
-const report = `${conditions(tmpdir(), command)}\n\n${render(findings)}`;
+const report = `${conditions(folder, command)}.\n\n${render(findings)}`;
 console.log(report);
-// A part of the rows, or a quick look at them, is not a result to keep.
+// A few of the rows, or a quick look at them, is not a result to keep.
 if (!given.quick && given.only === '') writeResults(join(import.meta.dirname, 'RESULTS.md'), report);

@@ -121,14 +121,16 @@ describe('a settings file is refused for', () => {
       'tls.client_ca_files = ["a", 1]',
       'tls.client_ca_files (settings.toml:1): Invalid input: expected string, received number',
     ],
-    ['a syntax error', 'issuer = "a"\nissuer =', 'settings.toml:2: Invalid TOML document: invalid value'],
+    ['a syntax error', 'issuer = "a"\n[server]\nport =', 'settings.toml:3: Invalid TOML document: invalid value'],
     ['one port for both listeners', 'server.mtls_port = 9446', 'server.mtls_port: expected another port than server.port'],
     ['half an identity', 'tls.key_file = "a"', 'tls.certificate_file and tls.key_file: expected both or neither'],
     ['a default beyond the limit', 'ciba.max_expiry_seconds = 60', 'ciba.default_expiry_seconds: expected at most ciba.max_expiry_seconds'],
   ])('%s', (_, toml, problem) => expect(problemsOf(() => withFile(toml))).toEqual([problem]));
 
   test('every problem at once', () => {
-    expect(problemsOf(() => withFile('a = 1\nb = 2\n[log]\nlevel = 3', { COUNTERSIGN_MTLS_PORT: '1', COUNTERSIGN_SERVER_PORT: '-1' }))).toEqual([
+    expect(
+      problemsOf(() => withFile('a = 1\nb = 2\n[log]\nlevel = 3', { COUNTERSIGN_MTLS_PORT: '1', COUNTERSIGN_SERVER_PORT: '-1' })),
+    ).toEqual([
       'settings.toml:1: unknown key a',
       'settings.toml:2: unknown key b',
       'unknown variable COUNTERSIGN_MTLS_PORT; did you mean COUNTERSIGN_SERVER_MTLS_PORT?',

@@ -120,9 +120,9 @@ export const findDevice = (rows: Rows, deviceId: string): DeviceRow | undefined 
   return row && toDevice(row);
 };
 
-/** Whether a device key is registered already. */
-export const keyInUse = (rows: Rows, keyThumbprint: string): boolean =>
-  rows.get('select 1 from device where key_thumbprint = ? limit 1', keyThumbprint) !== undefined;
+/** Whether a key is registered for another device already. */
+export const keyOfAnotherDevice = (rows: Rows, keyThumbprint: string, deviceId: string): boolean =>
+  rows.get('select 1 from device where key_thumbprint = ? and device_id <> ? limit 1', keyThumbprint, deviceId) !== undefined;
 
 /** A push that is owed to a device. */
 export interface PushDue {

@@ -61,13 +61,14 @@ const cancelThoseOf = (rows: Rows, column: 'consent_id' | 'client_id', id: strin
 /** What a poll needs to know of a live request. */
 export interface PollStatus {
   client_id: string;
+  consent_id: string;
   status: 'pending' | 'approved';
   interval_seconds: number;
   expires_at: number;
 }
 
 export const pollStatus = (rows: Rows, requestId: string): PollStatus | undefined =>
-  rows.get<PollStatus>('select client_id, status, interval_seconds, expires_at from live_request where request_id = ?', requestId);
+  rows.get<PollStatus>('select client_id, consent_id, status, interval_seconds, expires_at from live_request where request_id = ?', requestId);
 
 /** One request that waits for its PSU. */
 export interface WaitingRequest {

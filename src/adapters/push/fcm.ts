@@ -54,13 +54,13 @@ export const fcmPushSender = async (settings: FcmSettings): Promise<PushSender &
     }
   };
 
-  const attempt = async (...message: Parameters<typeof send>): Promise<PushOutcome> => {
-    const first = await send(...message).catch((error) => {
-      if (!isAccessTokenRefused(error)) return outcomeOf(error);
-      return null;
-    });
-    return first ?? send(...message).catch(outcomeOf);
-  };
+  const attempt = (...message: Parameters<typeof send>): Promise<PushOutcome> =>
+    send(...message)
+      .catch((error) => {
+        if (!isAccessTokenRefused(error)) throw error;
+        return send(...message);
+      })
+      .catch(outcomeOf);
 
   return {
     wake(wakeUp) {

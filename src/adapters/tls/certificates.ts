@@ -7,9 +7,9 @@ import {
   ExtendedKeyUsageExtension,
   type Extension,
   type JsonGeneralNames,
-  type JsonName,
   KeyUsageFlags,
   KeyUsagesExtension,
+  Name,
   PemConverter,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
@@ -46,7 +46,7 @@ export interface Validity {
 export const makeAuthority = async (commonName: string, validity: Validity): Promise<Identity> => {
   const keys = await generate(RSA);
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: [{ CN: [commonName] }],
+    name: nameOf({ commonName }),
     keys,
     ...dates(validity),
     extensions: [
@@ -60,7 +60,7 @@ export const makeAuthority = async (commonName: string, validity: Validity): Pro
 
 /** A new RSA server certificate for these names, the first of them as its common name. */
 export const issueServerCertificate = async (authority: Identity, names: JsonGeneralNames, validity: Validity): Promise<Identity> =>
-  issue(authority, [{ CN: [names[0]?.value ?? ''] }], RSA, validity, [
+  issue(authority, nameOf({ commonName: names[0]?.value ?? '' }), RSA, validity, [
     new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment, true),
     new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
     new SubjectAlternativeNameExtension(names),
@@ -85,7 +85,7 @@ export const selfSignedCertificate = async (subject: ClientSubject, now: number)
 
 const issue = async (
   authority: Identity,
-  subject: JsonName,
+  subject: Name,
   algorithm: typeof RSA | typeof EC,
   validity: Validity,
   extensions: Extension[],
@@ -118,12 +118,13 @@ const identity = async (certificate: X509Certificate, { privateKey }: webcrypto.
 
 const keyOf = ({ keyType }: ClientSubject) => (keyType === 'EC' ? EC : RSA);
 
-const nameOf = ({ country, organization, organizationIdentifier, commonName }: ClientSubject): JsonName => [
-  ...(country === undefined ? [] : [{ C: [country] }]),
-  ...(organization === undefined ? [] : [{ O: [organization] }]),
-  ...(organizationIdentifier === undefined ? [] : [{ '2.5.4.97': [organizationIdentifier] }]),
-  { CN: [commonName] },
-];
+/** Values are marked as text, since the library would read quotes and a leading # in a bare string as notation. */
+const nameOf = ({ country, organization, organizationIdentifier, commonName }: ClientSubject): Name => {
+  const attributes = { C: country, O: organization, '2.5.4.97': organizationIdentifier, CN: commonName };
+  return new Name(
+    Object.entries(attributes).flatMap(([type, utf8String]) => (utf8String === undefined ? [] : [{ [type]: [{ utf8String }] }])),
+  );
+};
 
 const clientValidity = ({ notBefore, notAfter }: ClientSubject, now: number): Validity => ({
   notBefore: notBefore ?? now - DAY,

@@ -22,7 +22,7 @@ const TYPES = [
 ];
 const typeNames = new Map(TYPES.flatMap(({ name, oid, also }) => [name, oid, also ?? name].map((key) => [key.toLowerCase(), name])));
 
-const ATTRIBUTE = /\s*(?:oid\.)?([a-z][a-z0-9-]*|\d+(?:\.\d+)+) *= *((?:\\[0-9a-f]{2}|\\[ "#+,;<=>\\]|[^,+"\\;<>\0])*)([,+]|$)/iy;
+const ATTRIBUTE = /\s*(?:oid\.)?([a-z][a-z0-9-]*|\d+(?:\.\d+)+) *=((?:\\[0-9a-f]{2}|\\[ "#+,;<=>\\]|[^,+"\\;<>\0])*)([,+]|$)/iy;
 const STRING_TAGS = [0x0c, 0x13, 0x16];
 
 /**
@@ -56,7 +56,7 @@ export const sameSubject = (one: string, other: string): boolean => {
 };
 
 const comparable = (raw: string): string | null => {
-  const text = raw.startsWith('#') ? fromBer(raw.slice(1).trim()) : unescaped(raw);
+  const text = raw.trim().startsWith('#') ? fromBer(raw.trim().slice(1)) : unescaped(raw);
   // What is not UTF-8 cannot be compared: two such values would look the same.
   return text === null || text.includes('\uFFFD') ? null : text.trim().replace(/ +/g, ' ');
 };

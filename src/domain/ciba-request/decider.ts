@@ -1,3 +1,4 @@
+import { type Consent, covers, waits } from '../consent/decider.ts';
 import type { Decider, Decision } from '../decider.ts';
 import { OAuthError } from '../oauth-error.ts';
 import type { Sealed } from '../ports/sealer.ts';
@@ -30,6 +31,7 @@ export type CibaRequest =
   | { status: 'absent' }
   | (Received & {
       status: 'pending' | 'approved' | 'denied' | 'cancelled' | 'expired' | 'redeemed';
+      requestId: string;
       sealed: Sealed;
       retrievals: readonly Retrieval[];
       answer: Answer | null;
@@ -43,7 +45,7 @@ export const cibaRequest: Decider<CibaRequest, CibaRequestEvents> = {
   initial: { status: 'absent' },
   evolve(request, event) {
     if (event.type === 'CibaRequestReceived')
-      return { status: 'pending', ...event.data, sealed: event.sealed, retrievals: [], answer: null, grantId: null };
+      return { status: 'pending', requestId: event.id, ...event.data, sealed: event.sealed, retrievals: [], answer: null, grantId: null };
     if (request.status === 'absent') return request;
     switch (event.type) {
       case 'ConsentRetrieved':
@@ -159,20 +161,27 @@ export const expire =
       : [];
 
 /**
- * The TPP polls with its auth_req_id (CIBA Core 1.0, sections 10.1 and 11). An approved request is redeemed once; what was redeemed
- * already records nothing here: whether its tokens were issued is decided on its grant.
+ * The TPP polls with its auth_req_id (CIBA Core 1.0, sections 10.1 and 11). An approved request whose consent covers it is redeemed
+ * once; what was redeemed already records nothing here: whether its tokens were issued is decided on its grant.
  */
 export const redeem =
-  (by: { clientId: string; certificateThumbprint: string | null; grantId: string; at: number }): Decides =>
+  (by: { clientId: string; certificateThumbprint: string | null; consent: Consent; grantId: string; at: number }): Decides =>
   (request) => {
-    if (request.status === 'absent' || request.clientId !== by.clientId)
-      throw new OAuthError('invalid_grant', 'auth_req_id is unknown or was issued to another client');
-    if (request.certificateThumbprint !== null && request.certificateThumbprint !== by.certificateThumbprint)
-      throw new OAuthError('invalid_grant', 'auth_req_id is bound to the certificate that the request was made with');
-    if (request.status === 'redeemed') return [];
-    if (request.status === 'denied') throw new OAuthError('access_denied', 'the PSU refused the request');
-    if (request.status === 'cancelled') throw new OAuthError('access_denied', 'the request was cancelled');
-    if (request.status === 'expired' || by.at >= request.expiresAt) throw new OAuthError('expired_token', 'auth_req_id has expired');
-    if (request.status === 'pending') throw new OAuthError('authorization_pending', 'the PSU has not answered yet');
-    return [{ type: 'CibaRequestRedeemed', data: { grantId: by.grantId, at: by.at } }];
+    const own = redeemableBy(request, by);
+    if (own.status === 'denied') throw new OAuthError('access_denied', 'the PSU refused the request');
+    if (own.status === 'cancelled') throw new OAuthError('access_denied', 'the request was cancelled');
+    if (own.status !== 'redeemed' && (own.status === 'expired' || by.at >= own.expiresAt))
+      throw new OAuthError('expired_token', 'auth_req_id has expired');
+    if (own.status === 'pending') throw new OAuthError('authorization_pending', 'the PSU has not answered yet');
+    if (waits(by.consent)) throw new OAuthError('authorization_pending', 'the answer has not reached the consent yet');
+    if (!covers(by.consent, own.requestId, by.at)) throw new OAuthError('access_denied', 'the consent is no longer authorised by this request');
+    return own.status === 'redeemed' ? [] : [{ type: 'CibaRequestRedeemed', data: { grantId: by.grantId, at: by.at } }];
   };
+
+const redeemableBy = (request: CibaRequest, by: { clientId: string; certificateThumbprint: string | null }): ReceivedCibaRequest => {
+  if (request.status === 'absent' || request.clientId !== by.clientId)
+    throw new OAuthError('invalid_grant', 'auth_req_id is unknown or was issued to another client');
+  if (request.certificateThumbprint !== null && request.certificateThumbprint !== by.certificateThumbprint)
+    throw new OAuthError('invalid_grant', 'auth_req_id is bound to the certificate that the request was made with');
+  return request;
+};

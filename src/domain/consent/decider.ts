@@ -120,6 +120,9 @@ export const awaiting = (state: Consent, clientId: string, at: number): LodgedCo
   return state;
 };
 
+/** Whether an answer that was given has not become the consent's yet. */
+export const waits = ({ status }: Consent): boolean => status === 'absent' || status === 'awaitingAuthorisation';
+
 /** Whether the consent covers tokens of this request now. */
 export const covers = (state: Consent, requestId: string, at: number): boolean =>
   state.status === 'authorised' && state.authorisation?.requestId === requestId && !over(state, at);

@@ -18,15 +18,20 @@ let push: Awaited<ReturnType<typeof fcmPushSender>>;
 const settings = () => ({ serviceAccountFile: fcm.serviceAccountFile, proxy: proxy.url, caFile: fcm.caFile });
 const wakeTimes = (count: number) => Promise.all(Array.from({ length: count }, () => push.wake(wakeUp)));
 
+const opened: { close(): Promise<void> }[] = [];
+const open = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
+  const it = await opening;
+  opened.push(it);
+  return it;
+};
+
 beforeEach(async () => {
-  fcm = await startFcmServer();
-  proxy = await startConnectProxy({ [FCM]: fcm.port, [TOKENS]: fcm.port });
-  push = await fcmPushSender(settings());
+  fcm = await open(startFcmServer());
+  proxy = await open(startConnectProxy({ [FCM]: fcm.port, [TOKENS]: fcm.port }));
+  push = await open(fcmPushSender(settings()));
 });
 afterEach(async () => {
-  await push.close();
-  await proxy.close();
-  await fcm.close();
+  for (const it of opened.splice(0).reverse()) await it.close();
 });
 
 describe('the message', () => {
@@ -173,12 +178,13 @@ describe('many at once', () => {
   test('are 64 at most', async () => {
     const { hold, held, release } = gate();
     fcm.next(...Array.from({ length: 64 }, () => hold));
-    const outcomes = wakeTimes(100);
+    const outcomes = wakeTimes(80);
     await held(64);
-    expect(fcm.load).toEqual({ now: 64, peak: 64 });
+    // A tunnel is asked for long before its message arrives: a 65th attempt would have one by now.
+    expect(proxy.asked.filter(({ authority }) => authority === FCM)).toHaveLength(64);
     release();
-    expect((await outcomes).filter(({ outcome }) => outcome === 'accepted')).toHaveLength(100);
-    expect(fcm.messages).toHaveLength(100);
+    expect((await outcomes).filter(({ outcome }) => outcome === 'accepted')).toHaveLength(80);
+    expect(fcm.messages).toHaveLength(80);
     expect(fcm.load.peak).toBe(64);
   });
 
@@ -199,12 +205,12 @@ describe('many at once', () => {
   test('end when the sender is closed', async () => {
     const { hold, held } = gate();
     fcm.next(hold, hold);
-    const outcomes = wakeTimes(2);
+    const closing = await fcmPushSender(settings());
+    const outcomes = Promise.all([closing.wake(wakeUp), closing.wake(wakeUp)]);
     await held(2);
-    await push.close();
+    await closing.close();
     expect(await outcomes).toEqual(Array(2).fill({ outcome: 'retry', reason: 'app/network-error', afterSeconds: null }));
-    expect(await push.wake(wakeUp)).toEqual({ outcome: 'retry', reason: 'app/app-deleted', afterSeconds: null });
-    push = await fcmPushSender(settings());
+    expect(await closing.wake(wakeUp)).toEqual({ outcome: 'retry', reason: 'app/app-deleted', afterSeconds: null });
   });
 });
 
@@ -253,9 +259,8 @@ describe('an access token', () => {
 
   test('is not given to another key', async () => {
     await rewriteServiceAccount({ private_key: await exportPKCS8((await generateKeyPair('RS256', { extractable: true })).privateKey) });
-    const other = await fcmPushSender(settings());
+    const other = await open(fcmPushSender(settings()));
     expect(await other.wake(wakeUp)).toEqual({ outcome: 'refused', reason: 'oauth2/invalid_grant' });
-    await other.close();
   });
 });
 
@@ -270,9 +275,8 @@ describe('the way to Google', () => {
   });
 
   test('names the user to the proxy', async () => {
-    const other = await fcmPushSender({ ...settings(), proxy: proxy.url.replace('//', '//bank:s%40cret@') });
+    const other = await open(fcmPushSender({ ...settings(), proxy: proxy.url.replace('//', '//bank:s%40cret@') }));
     expect(await other.wake(wakeUp)).toMatchObject({ outcome: 'accepted' });
-    await other.close();
     const authorization = `Basic ${Buffer.from('bank:s@cret').toString('base64')}`;
     expect(proxy.asked).toEqual([
       { authority: TOKENS, authorization },
@@ -281,17 +285,14 @@ describe('the way to Google', () => {
   });
 
   test('may be closed by the proxy for a while', async () => {
-    const strict = await startConnectProxy({ [TOKENS]: fcm.port });
-    const other = await fcmPushSender({ ...settings(), proxy: strict.url });
+    const strict = await open(startConnectProxy({ [TOKENS]: fcm.port }));
+    const other = await open(fcmPushSender({ ...settings(), proxy: strict.url }));
     expect(await other.wake(wakeUp)).toEqual({ outcome: 'retry', reason: 'app/network-error', afterSeconds: null });
-    await other.close();
-    await strict.close();
   });
 
   test('is not taken to a server that no trusted root vouches for', async () => {
-    const other = await fcmPushSender({ ...settings(), caFile: null });
+    const other = await open(fcmPushSender({ ...settings(), caFile: null }));
     expect(await other.wake(wakeUp)).toEqual({ outcome: 'retry', reason: 'oauth2/network-error', afterSeconds: null });
-    await other.close();
   });
 });
 

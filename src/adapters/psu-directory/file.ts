@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises';
+import * as z from 'zod';
+import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
+import { passwordFits } from './password.ts';
+
+const account = z.strictObject({ account_id: z.string().min(1), display_name: z.string().min(1) });
+const directoryFile = z.strictObject({
+  psus: z.array(
+    z.strictObject({
+      /** The pseudonym that stands in the log and in tokens: printable ASCII, at most 255 characters (OpenID Connect Core 1.0, section 2). */
+      psu_id: z.string().regex(/^[\x21-\x7e]{1,255}$/),
+      username: z.string().min(1),
+      password_hash: z.string(),
+      accounts: z.array(account),
+    }),
+  ),
+});
+export type DirectoryFile = z.output<typeof directoryFile>;
+
+/** PSUs and their accounts from a JSON file, read once. */
+export const filePsuDirectory = async (file: string): Promise<PsuDirectory> => {
+  const { psus } = directoryFile.parse(JSON.parse(await readFile(file, 'utf8')));
+  const byUsername = new Map(psus.map((psu) => [psu.username, psu]));
+  const byId = new Map(psus.map((psu) => [psu.psu_id, psu]));
+  return {
+    findByHint: async (loginHint) => byUsername.get(loginHint)?.psu_id ?? null,
+    exists: async (psuId) => byId.has(psuId),
+    async authenticate(username, password) {
+      const psu = byUsername.get(username);
+      return (await passwordFits(password, psu?.password_hash ?? '')) ? (psu?.psu_id ?? null) : null;
+    },
+    accounts: async (psuId) =>
+      (byId.get(psuId)?.accounts ?? []).map(({ account_id, display_name }) => ({ accountId: account_id, displayName: display_name })),
+  };
+};

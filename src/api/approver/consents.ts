@@ -1,0 +1,49 @@
+import { Router } from 'express';
+import { consent, revoke } from '../../domain/consent/decider.ts';
+import { consentEvents } from '../../domain/consent/events.ts';
+import type { Decide, Load } from '../../domain/decide.ts';
+import { OAuthError } from '../../domain/oauth-error.ts';
+import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { Sealer } from '../../domain/ports/sealer.ts';
+import { clientName } from '../../projections/client-lookup.ts';
+import { consentsOf } from '../../projections/consent-lookup.ts';
+import { send } from '../listener.ts';
+import type { ReadModels } from '../read-models.ts';
+import { json, noContent } from '../reply.ts';
+import { provenDevice } from './device-auth.ts';
+
+interface Deps {
+  decide: Decide;
+  load: Load;
+  readModels: ReadModels;
+  sealer: Sealer;
+  clock: Clock;
+  ids: Ids;
+}
+
+/** What a PSU has allowed, and taking it back. */
+export const approverConsentRoutes = ({ decide, load, readModels, sealer, clock, ids }: Deps): Router =>
+  Router()
+    .get('/consents', (_req, res) => {
+      const { psuId } = provenDevice(res);
+      const consents = consentsOf(readModels.rows, psuId).map((row) => ({
+        consent_id: row.consentId,
+        client_name: clientName(readModels.rows, row.clientId),
+        status: row.status,
+        content: row.content,
+        account_ids: row.sealed === null ? [] : (consentEvents.open('ConsentAuthorised', row.sealed, sealer)?.accountIds ?? []),
+        expires_at: row.expiresAt,
+        changed_at: row.statusAt,
+      }));
+      send(res, json(200, { consents }));
+    })
+    .delete('/consents/:consentId', async (req, res) => {
+      const { psuId, deviceId } = provenDevice(res);
+      const { consentId } = req.params;
+      const state = await load(consent, consentId);
+      if (state.status === 'absent' || state.authorisation?.psuId !== psuId) throw new OAuthError('not_found', 'no such consent of this PSU');
+      const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
+      const { position } = await decide(consent, consentId, revoke({ by: 'psu', at: clock() }), command);
+      await readModels.reached(position);
+      send(res, noContent(204));
+    });

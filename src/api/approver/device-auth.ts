@@ -1,0 +1,90 @@
+import type { RequestHandler, Response } from 'express';
+import { LRUCache } from 'lru-cache';
+import * as z from 'zod';
+import type { Load } from '../../domain/decide.ts';
+import { activeDevice, device, type RegisteredDevice } from '../../domain/device/decider.ts';
+import type { DevicePublicKey } from '../../domain/device/events.ts';
+import { OAuthError } from '../../domain/oauth-error.ts';
+import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { DecodedJws, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
+import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+
+/** The types of what a device signs: a statement of one kind can never pass for one of another. */
+export const STATEMENT = {
+  registration: 'device-registration+jwt',
+  proof: 'device-proof+jwt',
+  answer: 'consent-answer+jwt',
+} as const;
+
+/** A device that has proved that it holds its key. */
+export interface ProvenDevice {
+  deviceId: string;
+  psuId: string;
+}
+
+const PROOF_SECONDS = 60;
+const MAX_KEYS = 10_000;
+
+const proofClaims = z.object({
+  aud: z.string(),
+  htm: z.string(),
+  htu: z.string(),
+  iat: z.number(),
+  jti: z.string().min(1).max(256),
+  body_digest: z.string().optional(),
+});
+
+/** Statements of registered devices: read on the device's own stream, with the key that stands there. */
+export const makeDeviceStatements = ({ load, jws }: { load: Load; jws: JwsReader }) => {
+  const keys = new LRUCache<string, PublicKey>({ max: MAX_KEYS });
+  const keyOf = ({ keyThumbprint, publicKey }: RegisteredDevice): PublicKey => {
+    const known = keys.get(keyThumbprint) ?? jws.publicKey(publicKey satisfies DevicePublicKey);
+    keys.set(keyThumbprint, known);
+    return known;
+  };
+  /** The claims of a statement of the given type, and the device whose key signed it, if that device may act. */
+  return async (text: string, typ: string): Promise<{ claims: DecodedJws['claims']; deviceId: string; registered: RegisteredDevice }> => {
+    const decoded = jws.decode(text);
+    const deviceId = decoded?.header.kid;
+    if (!decoded || !deviceId || decoded.header.typ !== typ) throw new OAuthError('invalid_token', `a ${typ} with the kid of a device is needed`);
+    const registered = activeDevice(await load(device, deviceId));
+    if (!decoded.verify(keyOf(registered))) throw new OAuthError('invalid_token', 'the signature is not of the key that the device registered');
+    return { claims: decoded.claims, deviceId, registered };
+  };
+};
+export type DeviceStatements = ReturnType<typeof makeDeviceStatements>;
+
+/**
+ * Proof of possession on every call: `Authorization: DeviceProof <JWS>` over audience, method, path, time, a `jti` used once and the
+ * SHA-256 of the body (`body_digest`) where there is one.
+ */
+export const proveDevice =
+  (deps: { statements: DeviceStatements; replayGuard: ReplayGuard; clock: Clock; ids: Ids; issuer: string }): RequestHandler =>
+  async (req, res, next) => {
+    const { statements, replayGuard, clock, ids, issuer } = deps;
+    const refuse = (reason: string) => new OAuthError('invalid_token', reason);
+    const [, proof] = /^deviceproof +(\S+)$/i.exec(req.headers.authorization ?? '') ?? [];
+    if (proof === undefined) throw refuse('the proof of the device key is missing');
+    const { claims: given, deviceId, registered } = await statements(proof, STATEMENT.proof);
+    const { success, data: claims } = proofClaims.safeParse(given);
+    if (!success) throw refuse('the proof must hold aud, htm, htu, iat and jti');
+    if (claims.aud !== issuer || claims.htm !== req.method || claims.htu !== req.originalUrl) throw refuse('the proof is for another call');
+    const body = rawBody(res);
+    if (body !== undefined && claims.body_digest !== ids.hash(body)) throw refuse('the proof is for another body');
+    const at = clock();
+    if (Math.abs(at - claims.iat) > PROOF_SECONDS) throw refuse('the proof is too old, or the clock of the device is wrong');
+    if (!(await replayGuard.firstUse(ids.hash(`device_proof\n${deviceId}\n${claims.jti}`), Math.ceil(claims.iat) + 2 * PROOF_SECONDS)))
+      throw refuse('the proof was used before');
+    res.locals['device'] = { deviceId, psuId: registered.psuId } satisfies ProvenDevice;
+    next();
+  };
+
+/** The device that `proveDevice` let through. */
+export const provenDevice = (res: Response): ProvenDevice => res.locals['device'] as ProvenDevice;
+
+/** Keeps the text of a JSON body, which the proof is over. */
+export const keepRawBody = (_req: unknown, res: unknown, body: Buffer): void => {
+  (res as Response).locals['rawBody'] = body.toString();
+};
+
+const rawBody = (res: Response): string | undefined => res.locals['rawBody'] as string | undefined;

@@ -1,0 +1,131 @@
+import { Router } from 'express';
+import * as z from 'zod';
+import { answer, cibaRequest, lastRetrieval, ofPsu, type ReceivedCibaRequest, retrieve, type Verdict } from '../../domain/ciba-request/decider.ts';
+import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
+import { type Consent, consent, waits } from '../../domain/consent/decider.ts';
+import type { Decide, Load } from '../../domain/decide.ts';
+import { OAuthError } from '../../domain/oauth-error.ts';
+import type { Persist } from '../../domain/persist.ts';
+import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
+import type { Sealer } from '../../domain/ports/sealer.ts';
+import { clientName } from '../../projections/client-lookup.ts';
+import { findLiveConsent, waitingFor } from '../../projections/live-requests.ts';
+import { send } from '../listener.ts';
+import { parse } from '../parse.ts';
+import type { ReadModels } from '../read-models.ts';
+import { json } from '../reply.ts';
+import { type DeviceStatements, type ProvenDevice, provenDevice, STATEMENT } from './device-auth.ts';
+import { offeredAccounts, openShown, shownText } from './shown-request.ts';
+
+const Answer = z.strictObject({ answer: z.string().max(16_384) });
+const answerClaims = z.object({
+  aud: z.string(),
+  request_id: z.string(),
+  digest: z.string(),
+  nonce: z.string(),
+  verdict: z.enum(['approved', 'denied']),
+  account_ids: z.array(z.string()).max(1000),
+  exp: z.number(),
+});
+
+interface Deps {
+  decide: Decide;
+  load: Load;
+  persist: Persist;
+  statements: DeviceStatements;
+  directory: PsuDirectory;
+  sealer: Sealer;
+  readModels: ReadModels;
+  clock: Clock;
+  ids: Ids;
+  issuer: string;
+}
+
+/** What waits for a PSU: the list, and each request as it is shown; every showing is a fact. */
+export const requestRoutes = (deps: Deps): Router => {
+  const { sealer, readModels, clock } = deps;
+  return Router()
+    .get('/requests', (_req, res) => {
+      const { psuId } = provenDevice(res);
+      const requests = waitingFor(readModels.rows, psuId, clock()).map(({ requestId, clientId, expiresAt, sealed }) => ({
+        request_id: requestId,
+        client_name: clientName(readModels.rows, clientId),
+        binding_message: cibaRequestEvents.open('CibaRequestReceived', sealed, sealer)?.bindingMessage ?? null,
+        expires_at: expiresAt,
+      }));
+      send(res, json(200, { requests }));
+    })
+    .get('/requests/:requestId', async (req, res) => {
+      const device = provenDevice(res);
+      const { requestId } = req.params;
+      const request = ofPsu(await deps.load(cibaRequest, requestId), device.psuId);
+      const shown = await show(deps, request, device);
+      send(res, json(200, { ...shown, request_id: requestId, expires_at: request.expiresAt }));
+    });
+};
+
+/** `POST /requests/{id}/answer`: the signed answer, which proves the device by itself. */
+export const answerRoute = ({ decide, persist, load, statements, sealer, readModels, clock, ids, issuer }: Deps): Router =>
+  Router().post('/requests/:requestId/answer', async (req, res) => {
+    const { requestId } = req.params;
+    const { answer: jws } = parse(Answer, req.body);
+    const { claims: given, deviceId, registered } = await statements(jws, STATEMENT.answer);
+    const claims = parse(answerClaims, given);
+    const at = clock();
+    if (claims.aud !== issuer || claims.request_id !== requestId) throw new OAuthError('invalid_token', 'the answer is for another request');
+    if (claims.exp <= at) throw new OAuthError('invalid_token', 'the answer has expired: sign it again');
+    const consentId = findLiveConsent(readModels.rows, requestId) ?? ofPsu(await load(cibaRequest, requestId), registered.psuId).consentId;
+    const { verdict, digest, nonce, account_ids: accountIds } = claims;
+    const signed = { verdict, psuId: registered.psuId, deviceId, keyThumbprint: registered.keyThumbprint, digest, nonce, accountIds, jws, at };
+    const { revision } = await load(consent, consentId);
+    const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
+    const decided = await decide(
+      cibaRequest,
+      requestId,
+      answer(signed, revision, (retrieval) => offeredAccounts(retrieval.sealed, sealer)),
+      command,
+    );
+    const request = decided.state as ReceivedCibaRequest;
+    const eventId = decided.eventIds[0] ?? request.answer?.eventId;
+    if (eventId !== undefined) await persist({ requestId, request, verdict, deviceId, digest, at: request.answer?.at ?? at, eventId, accountIds });
+    send(res, json(200, { request_id: requestId, status: verdict satisfies Verdict }));
+  });
+
+/** Shows a request on a device, and records that it was shown; what the device was shown before, unchanged, is shown again. */
+const show = async (deps: Deps, request: ReceivedCibaRequest, { psuId, deviceId }: ProvenDevice) => {
+  const { decide, load, sealer, readModels, directory, clock, ids } = deps;
+  const { requestId, consentId, clientId, consentOrigin } = request;
+  const consentState = await load(consent, consentId);
+  if (request.status === 'pending' && consentOrigin === 'lodged' && !waits(consentState))
+    throw new OAuthError('conflict', 'the consent no longer awaits authorisation');
+  const before = lastRetrieval(request, deviceId);
+  if (request.status === 'pending' && before !== undefined && before.consentRevision === consentState.revision && clock() < request.expiresAt)
+    return reshown(before, sealer);
+
+  const shown = await textToShow(request, consentState, { sealer, directory, salt: ids.secret(), clientName: clientName(readModels.rows, clientId) });
+  const digest = ids.hash(shown);
+  const nonce = ids.secret();
+  const data = { psuId, deviceId, digest, nonce, consentRevision: consentState.revision, at: clock() };
+  const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
+  const { eventIds, state } = await decide(cibaRequest, requestId, retrieve(data, shown), command);
+  if (eventIds.length > 0) return { shown, digest, nonce };
+  // Another call of the same device was first: what it recorded is what counts.
+  return reshown(lastRetrieval(ofPsu(state, psuId), deviceId) as NonNullable<typeof before>, sealer);
+};
+
+const reshown = (retrieval: NonNullable<ReturnType<typeof lastRetrieval>>, sealer: Sealer) => ({
+  shown: openShown(retrieval.sealed, sealer),
+  digest: retrieval.digest,
+  nonce: retrieval.nonce,
+});
+
+const textToShow = async (
+  request: ReceivedCibaRequest,
+  consentState: Consent,
+  { sealer, directory, clientName, salt }: { sealer: Sealer; directory: PsuDirectory; clientName: string; salt: string },
+): Promise<string> => {
+  const bindingMessage = cibaRequestEvents.open('CibaRequestReceived', request.sealed, sealer)?.bindingMessage ?? null;
+  const accounts = request.scope.split(' ').includes('accounts') ? await directory.accounts(request.psuId) : [];
+  return shownText(request, { consent: consentState, clientName, bindingMessage, accounts, salt });
+};

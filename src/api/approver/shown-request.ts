@@ -1,0 +1,64 @@
+import canonicalize from 'canonicalize';
+import * as z from 'zod';
+import type { ReceivedCibaRequest } from '../../domain/ciba-request/decider.ts';
+import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
+import type { Consent } from '../../domain/consent/decider.ts';
+import type { Account } from '../../domain/ports/psu-directory.ts';
+import type { Sealed, Sealer } from '../../domain/ports/sealer.ts';
+
+/** What the PSU is shown, and what the digest is over: the whole of the request, its consent and the accounts to choose from. */
+export interface ShownRequest {
+  request_id: string;
+  client: { client_id: string; client_name: string };
+  scope: string;
+  binding_message: string | null;
+  consent: { consent_id: string; permissions: readonly string[]; expiration: string | null; transactions_from: string | null; transactions_to: string | null } | null;
+  accounts: readonly { account_id: string; display_name: string }[];
+  received_at: number;
+  expires_at: number;
+  /** Keeps the digest, which stands in the open, from being guessed. */
+  salt: string;
+}
+
+/** The canonical text (RFC 8785) of a request as it is shown: the phone hashes these bytes and shows what they say. */
+export const shownText = (
+  request: ReceivedCibaRequest,
+  {
+    consent,
+    clientName,
+    bindingMessage,
+    accounts,
+    salt,
+  }: { consent: Consent; clientName: string; bindingMessage: string | null; accounts: readonly Account[]; salt: string },
+): string => {
+  const content = consent.status === 'absent' || consent.content.kind !== 'account-access' ? null : consent.content;
+  const shown: ShownRequest = {
+    request_id: request.requestId,
+    client: { client_id: request.clientId, client_name: clientName },
+    scope: request.scope,
+    binding_message: bindingMessage,
+    consent: content && {
+      consent_id: request.consentId,
+      permissions: content.permissions,
+      expiration: content.expirationDateTime,
+      transactions_from: content.transactionFromDateTime,
+      transactions_to: content.transactionToDateTime,
+    },
+    accounts: accounts.map(({ accountId, displayName }) => ({ account_id: accountId, display_name: displayName })),
+    received_at: request.at,
+    expires_at: request.expiresAt,
+    salt,
+  };
+  return canonicalize(shown) as string;
+};
+
+const offered = z.object({ accounts: z.array(z.object({ account_id: z.string() })) });
+
+/** The text that was shown, or null when the PSU was erased. */
+export const openShown = (sealed: Sealed, sealer: Sealer): string | null => cibaRequestEvents.open('ConsentRetrieved', sealed, sealer)?.shown ?? null;
+
+/** The accounts that were offered in what was shown. */
+export const offeredAccounts = (sealed: Sealed, sealer: Sealer): readonly string[] => {
+  const text = openShown(sealed, sealer);
+  return text === null ? [] : offered.parse(JSON.parse(text)).accounts.map((account) => account.account_id);
+};

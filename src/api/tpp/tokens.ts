@@ -1,0 +1,94 @@
+import { hash } from 'node:crypto';
+import type { ClientMetadata } from '../../domain/client/metadata.ts';
+import type { Ids } from '../../domain/ports/clock.ts';
+import type { Signer } from '../../domain/ports/signer.ts';
+
+export interface TokenSettings {
+  issuer: string;
+  /** `aud` of access tokens: the resource servers of the ASPSP. */
+  audience: string;
+  accessTokenSeconds: number;
+  idTokenSeconds: number;
+  refreshTokenSeconds: number;
+}
+
+/** What an access token says (RFC 9068, section 2.2). */
+export interface AccessTokenContent {
+  clientId: string;
+  /** The PSU, or the client itself for a token of its own. */
+  subject: string;
+  scope: string;
+  consentId: string | null;
+  authTime: number | null;
+  acr: string | null;
+  certificateThumbprint: string | null;
+  at: number;
+}
+
+/** A token that was made: the text goes to the client, the fact into the log. */
+export interface MintedToken {
+  token: string;
+  fact: { tokenHash: string; at: number; expiresAt: number };
+}
+
+const GRANT_ID_LENGTH = 36;
+
+/** Makes tokens. None is good before its fact has been recorded. */
+export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids; settings: TokenSettings }) => ({
+  settings,
+
+  /** A JWT access token, signed with the algorithm that the client's ID tokens have. */
+  async accessToken(content: AccessTokenContent, { id_token_signed_response_alg: alg }: ClientMetadata): Promise<MintedToken> {
+    const expiresAt = content.at + settings.accessTokenSeconds;
+    const token = await signer.sign(alg, 'at+jwt', {
+      iss: settings.issuer,
+      aud: settings.audience,
+      sub: content.subject,
+      client_id: content.clientId,
+      scope: content.scope,
+      jti: ids.uuid(),
+      iat: content.at,
+      exp: expiresAt,
+      ...(content.authTime !== null && { auth_time: content.authTime }),
+      ...(content.acr !== null && { acr: content.acr }),
+      ...(content.consentId !== null && { consent_id: content.consentId }),
+      ...(content.certificateThumbprint !== null && { cnf: { 'x5t#S256': content.certificateThumbprint } }),
+    });
+    return { token, fact: { tokenHash: ids.hash(token), at: content.at, expiresAt } };
+  },
+
+  /** A refresh token names its grant, so that it is judged on the grant's own stream. */
+  refreshToken(grantId: string, at: number): MintedToken {
+    const token = `${grantId}.${ids.secret()}`;
+    return { token, fact: { tokenHash: ids.hash(token), at, expiresAt: at + settings.refreshTokenSeconds } };
+  },
+
+  /** An ID token (OpenID Connect Core 1.0, section 2; the claims of CIBA Core 1.0, section 10.3.1, which say what it was issued with). */
+  idToken(
+    { clientId, subject, consentId, authTime, acr, at }: AccessTokenContent,
+    issued: { authReqId: string; accessToken: string; refreshToken: string | null },
+    { id_token_signed_response_alg: alg }: ClientMetadata,
+  ): Promise<string> {
+    return signer.sign(alg, 'JWT', {
+      iss: settings.issuer,
+      sub: subject,
+      aud: clientId,
+      iat: at,
+      exp: at + settings.idTokenSeconds,
+      ...(authTime !== null && { auth_time: authTime }),
+      ...(acr !== null && { acr }),
+      ...(consentId !== null && { openbanking_intent_id: consentId }),
+      at_hash: leftHalf(issued.accessToken),
+      ...(issued.refreshToken !== null && { 'urn:openid:params:jwt:claim:rt_hash': leftHalf(issued.refreshToken) }),
+      'urn:openid:params:jwt:claim:auth_req_id': issued.authReqId,
+    });
+  },
+});
+export type Tokens = ReturnType<typeof makeTokens>;
+
+/** The grant that a refresh token names, or null for a text that is none. */
+export const grantIdOf = (refreshToken: string): string | null =>
+  refreshToken[GRANT_ID_LENGTH] === '.' ? refreshToken.slice(0, GRANT_ID_LENGTH) : null;
+
+// OpenID Connect Core 1.0, section 3.1.3.6: both our algorithms hash with SHA-256.
+const leftHalf = (token: string): string => hash('sha256', token, 'buffer').subarray(0, 16).toString('base64url');

@@ -1,0 +1,89 @@
+import * as z from 'zod';
+import { OAuthError } from '../oauth-error.ts';
+
+const MAX_BINDING_MESSAGE = 100;
+const intent = z.union([z.string(), z.object({ value: z.string() }).transform(({ value }) => value)]);
+
+/** The parameters of an authentication request (CIBA Core 1.0, section 7.1), plain or from a signed request object. Others are ignored. */
+export const authenticationRequest = z.object({
+  scope: z.string(),
+  login_hint: z.string().optional(),
+  id_token_hint: z.string().optional(),
+  login_hint_token: z.string().optional(),
+  binding_message: z.string().optional(),
+  acr_values: z.string().optional(),
+  requested_expiry: z.union([z.int(), z.string()]).optional(),
+  openbanking_intent_id: intent.optional(),
+  claims: z
+    .object({
+      userinfo: z.object({ openbanking_intent_id: intent.optional() }).optional(),
+      id_token: z.object({ openbanking_intent_id: intent.optional() }).optional(),
+    })
+    .optional(),
+});
+export type AuthenticationRequest = z.output<typeof authenticationRequest>;
+
+/** Whom the request is about: exactly one of the hints. */
+export type Hint = { kind: 'login_hint' | 'id_token_hint'; value: string };
+
+export const hintOf = ({ login_hint, id_token_hint, login_hint_token }: AuthenticationRequest): Hint => {
+  const given = [login_hint, id_token_hint, login_hint_token].filter((hint) => hint !== undefined);
+  if (given.length !== 1) throw new OAuthError('invalid_request', 'exactly one of login_hint, id_token_hint and login_hint_token is needed');
+  if (login_hint !== undefined) return { kind: 'login_hint', value: login_hint };
+  if (id_token_hint !== undefined) return { kind: 'id_token_hint', value: id_token_hint };
+  throw new OAuthError('invalid_request', 'login_hint_token is not supported');
+};
+
+/** The consent that the request refers to: `openbanking_intent_id` at the top or under `claims`; two different ones are refused. */
+export const intentOf = ({ openbanking_intent_id, claims }: AuthenticationRequest): string | null => {
+  const given = [openbanking_intent_id, claims?.userinfo?.openbanking_intent_id, claims?.id_token?.openbanking_intent_id];
+  const named = new Set(given.filter((id) => id !== undefined));
+  if (named.size > 1) throw new OAuthError('invalid_request', 'openbanking_intent_id is given twice with different values');
+  return [...named][0] ?? null;
+};
+
+/** The scope, each value once, if it asks for `openid` and nothing that the client is not registered for. */
+export const scopeOf = ({ scope }: AuthenticationRequest, registered: string): string => {
+  const asked = scopeWithin(scope, registered);
+  if (!asked.split(' ').includes('openid')) throw new OAuthError('invalid_scope', 'scope must contain openid');
+  return asked;
+};
+
+/** The scope values asked for, each once, if all of them are registered (RFC 6749, section 3.3). */
+export const scopeWithin = (scope: string, registered: string): string => {
+  const allowed = new Set(registered.split(' '));
+  const asked = [...new Set(scope.split(' ').filter((value) => value !== ''))];
+  if (asked.length === 0 || !asked.every((value) => allowed.has(value))) throw new OAuthError('invalid_scope', 'scope holds a value that the client is not registered for');
+  return asked.join(' ');
+};
+
+/** The first of the requested classes that this server supports; without a request the server's own first one. */
+export const acrOf = ({ acr_values }: AuthenticationRequest, supported: readonly string[]): string | null =>
+  (acr_values === undefined ? supported : acr_values.split(' ').filter((acr) => supported.includes(acr)))[0] ?? null;
+
+/** The life of the request in seconds: what was asked for (a number, or digits), within the limits. */
+export const lifeOf = (
+  { requested_expiry }: AuthenticationRequest,
+  limits: { defaultExpirySeconds: number; minExpirySeconds: number; maxExpirySeconds: number },
+): number => {
+  if (requested_expiry === undefined) return limits.defaultExpirySeconds;
+  const asked = /^[1-9]\d{0,8}$/.test(String(requested_expiry)) ? Number(requested_expiry) : 0;
+  if (asked === 0) throw new OAuthError('invalid_request', 'requested_expiry must be a positive number of seconds');
+  return Math.min(Math.max(asked, limits.minExpirySeconds), limits.maxExpirySeconds);
+};
+
+// Shown on a small screen, letter for letter: no controls, no invisible or direction-changing characters, no line breaks, no links.
+const SHOWABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u;
+const LINK = /:\/\/|www\./i;
+const SCRIPTS = [/\p{Script=Latin}/u, /\p{Script=Greek}/u, /\p{Script=Cyrillic}/u];
+
+/** The message that the PSU compares on both devices, or null. One that a device cannot show intact is `invalid_binding_message`. */
+export const bindingMessageOf = ({ binding_message: message }: AuthenticationRequest): string | null => {
+  if (message === undefined) return null;
+  const refuse = (reason: string) => new OAuthError('invalid_binding_message', reason);
+  if ([...message].length > MAX_BINDING_MESSAGE) throw refuse(`binding_message is longer than ${MAX_BINDING_MESSAGE} characters`);
+  if (!SHOWABLE.test(message) || message.normalize('NFC') !== message) throw refuse('binding_message holds a character that a device cannot show safely');
+  if (LINK.test(message)) throw refuse('binding_message must not hold a link');
+  if (SCRIPTS.filter((script) => script.test(message)).length > 1) throw refuse('binding_message mixes alphabets that look alike');
+  return message;
+};

@@ -1,0 +1,1 @@
+export { sameSubject } from '../../adapters/tls/distinguished-name.ts';

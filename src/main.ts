@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { serveCommand } from './cli/serve.ts';
+
+await serveCommand({});

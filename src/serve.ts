@@ -1,0 +1,149 @@
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { IncomingMessage, RequestListener, ServerOptions } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import pino, { type Logger } from 'pino';
+import { systemClock, systemIds } from './adapters/clock.ts';
+import { sqliteEventStore } from './adapters/event-store/sqlite.ts';
+import { jwsReader } from './adapters/jose/jws-reader.ts';
+import { masterKey } from './adapters/keys/master-key.ts';
+import { psuKeys } from './adapters/keys/psu-keys.ts';
+import { signingKeys } from './adapters/keys/signing-keys.ts';
+import { filePsuDirectory } from './adapters/psu-directory/file.ts';
+import { developmentPushSender } from './adapters/push/development.ts';
+import { fcmPushSender } from './adapters/push/fcm.ts';
+import { sqliteReplayGuard } from './adapters/replay-guard.ts';
+import { sqliteRows } from './adapters/rows/sqlite.ts';
+import { developmentSandbox, type Sandbox } from './adapters/sandbox.ts';
+import { clientCertificate } from './adapters/tls/client-certificate.ts';
+import { developmentTls, thisMachine } from './adapters/tls/development-ca.ts';
+import { type Identity, mutualServer, serverOptions } from './adapters/tls/servers.ts';
+import type { Config } from './config.ts';
+import { client, register } from './domain/client/decider.ts';
+import { checkMetadata, clientMetadata } from './domain/client/metadata.ts';
+import { type Engine, startEngine } from './engine.ts';
+
+// CIBA's polling interval defaults to 5 s, as Node's keep-alive does: a client that polls must find its connection open.
+const HTTP: ServerOptions = { keepAliveTimeout: 75_000, requestTimeout: 30_000, maxHeaderSize: 16_384 };
+
+/** An engine that serves both listeners. */
+export interface Serving {
+  engine: Engine;
+  sandbox: Sandbox | null;
+  caFile: string | null;
+  /** Rejects when the engine cannot go on: its log or a projection has stopped. */
+  failed: Promise<never>;
+  close(): Promise<void>;
+}
+
+/** Opens everything that the settings name, in order, and serves. `say` gets what an operator should read at the start. */
+export const serve = async (config: Config, { say, log = logger(config) }: { say(line: string): void; log?: Logger }): Promise<Serving> => {
+  const opened: (() => unknown)[] = [];
+  const closeAll = async () => {
+    for (const close of opened.reverse()) await close();
+  };
+  const opening = <T extends { close(): unknown }>(resource: T): T => {
+    opened.push(() => resource.close());
+    return resource;
+  };
+  try {
+    mkdirSync(config.dataDir, { recursive: true });
+    const inData = (...path: string[]) => join(config.dataDir, ...path);
+    const development = config.environment === 'development';
+    const store = opening(sqliteEventStore(inData('log.sqlite')));
+    const sandbox = development && config.psu.directoryFile === null ? await developmentSandbox(inData('sandbox')) : null;
+    const tls = await tlsOf(config, inData('tls'));
+    const { keys } = config;
+    const ports = {
+      store,
+      rows: opening(sqliteRows(inData('read-models.sqlite'))),
+      sealer: opening(psuKeys(inData('keys', 'psu-keys.sqlite'), masterKey(keys.masterFile, { create: development }))),
+      signer: signingKeys(inData('keys', 'signing.json')),
+      jws: jwsReader,
+      replayGuard: opening(sqliteReplayGuard(inData('replay.sqlite'), systemClock)),
+      directory: await filePsuDirectory(config.psu.directoryFile ?? sandbox?.directoryFile ?? ''),
+      pushSender: opening(await pushSenderOf(config, say)),
+      clock: systemClock,
+      ids: systemIds,
+    };
+    const engine = await startEngine(ports, {
+      config,
+      mtlsBase: mtlsBaseOf(config),
+      certificateOf: (req: IncomingMessage) => clientCertificate(req.socket as TLSSocket, systemClock()),
+      onFault: (what, error) => log.error({ what, err: error }, 'fault'),
+    });
+    opened.push(() => engine.stop());
+    if (sandbox !== null) await registerSandboxClient(engine, sandbox);
+    for (const [server, port] of serversOf(tls, engine.listener, config)) opened.push(await listening(server, port, config.server.host));
+    const failed = new Promise<never>((_, reject) => engine.projections.applied.subscribe({ error: reject }));
+    failed.catch(() => undefined);
+    return { engine, sandbox, caFile: tls.caFile, failed, close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+};
+
+/** JSON lines on standard error, with the fields that are named here and no others. */
+export const logger = ({ log }: Pick<Config, 'log'>): Logger =>
+  pino({ level: log.level, base: null, serializers: { err: pino.stdSerializers.err } }, pino.destination({ fd: 2, sync: true }));
+
+const mtlsBaseOf = ({ issuer, server }: Config): string => {
+  const url = new URL(issuer);
+  url.port = String(server.mtlsPort);
+  return url.href.replace(/\/$/, '');
+};
+
+const tlsOf = async ({ tls }: Config, dir: string): Promise<Identity & { clientCas: string[]; caFile: string | null }> => {
+  const clientCas = await Promise.all(tls.clientCaFiles.map((file) => readFile(file, 'utf8')));
+  if (tls.certificateFile !== null && tls.keyFile !== null) {
+    const [certificate, key] = await Promise.all([readFile(tls.certificateFile, 'utf8'), readFile(tls.keyFile, 'utf8')]);
+    return { certificate, key, clientCas, caFile: null };
+  }
+  const { certificate, key, ca, caFile } = await developmentTls(dir, { ...thisMachine(), now: systemClock() });
+  return { certificate, key, clientCas: [...clientCas, ca], caFile };
+};
+
+const pushSenderOf = async ({ push, outbound }: Config, say: (line: string) => void) => {
+  const { serviceAccountFile } = push.fcm;
+  if (serviceAccountFile !== null) return fcmPushSender({ serviceAccountFile, ...outbound });
+  say('push: no push.fcm.service_account_file, so wake-ups are printed here and reach no phone');
+  return { ...developmentPushSender(say), close: () => undefined };
+};
+
+const registerSandboxClient = async ({ decide, load, readModels }: Engine, { client: { clientId, clientSecret } }: Sandbox): Promise<void> => {
+  if ((await load(client, clientId)).status !== 'absent') return;
+  const metadata = checkMetadata(
+    clientMetadata.parse({
+      client_name: 'Sandbox TPP',
+      profile: 'plain',
+      token_endpoint_auth_method: 'client_secret_basic',
+      tls_client_certificate_bound_access_tokens: false,
+    }),
+  );
+  const command = { id: systemIds.uuid(), actor: { kind: 'engine', id: 'sandbox' } as const, correlationId: clientId, causationId: null };
+  const { position } = await decide(client, clientId, register(metadata, systemIds.hash(clientSecret), systemClock()), command);
+  await readModels.reached(position);
+};
+
+const serversOf = (tls: Identity & { clientCas: string[] }, handler: RequestListener, { server }: Config): [Server, number][] => [
+  [createServer({ ...HTTP, ...serverOptions(tls) }, handler), server.port],
+  [mutualServer(tls, HTTP, handler), server.mtlsPort],
+];
+
+const listening = async (server: Server, port: number, host: string): Promise<() => Promise<void>> => {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+    });
+};

@@ -1,0 +1,103 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { systemClock, systemIds } from '../../src/adapters/clock.ts';
+import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
+import { jwsReader } from '../../src/adapters/jose/jws-reader.ts';
+import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
+import { temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
+import { inMemoryPushSender } from '../../src/adapters/push/in-memory.ts';
+import { sqliteReplayGuard } from '../../src/adapters/replay-guard.ts';
+import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
+import { loadConfig } from '../../src/config.ts';
+import type { ClientCertificate } from '../../src/domain/client/certificate.ts';
+import { client, register } from '../../src/domain/client/decider.ts';
+import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
+import type { PsuDirectory } from '../../src/domain/ports/psu-directory.ts';
+import { type Engine, type Ports, startEngine } from '../../src/engine.ts';
+import type { z } from 'zod';
+
+/** Alice and Bob, whose passwords are their names. */
+export const people: PsuDirectory = {
+  findByHint: async (hint) => (['alice', 'bob'].includes(hint) ? `psu-${hint}` : null),
+  exists: async (psuId) => ['psu-alice', 'psu-bob'].includes(psuId),
+  authenticate: async (username, password) => (username === password ? people.findByHint(username) : null),
+  accounts: async (psuId) => [
+    { accountId: `${psuId}-1`, displayName: 'Current account' },
+    { accountId: `${psuId}-2`, displayName: 'Savings' },
+  ],
+};
+
+export interface TestEngine {
+  engine: Engine;
+  ports: Ports;
+  url: string;
+  /** Registers a client and returns its id. */
+  client(metadata: Partial<z.input<typeof clientMetadata>>, secret?: string): Promise<string>;
+  post(path: string, form: Record<string, string> | string, headers?: Record<string, string>): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }>;
+  /** Every event in the log. */
+  log(): Promise<readonly { type: string; stream: string; data: string }[]>;
+  close(): Promise<void>;
+}
+
+/** An engine over plain HTTP on a free port; the certificate of a call is what the header `x-test-certificate` says. */
+export const testEngine = async (given: Partial<Ports> = {}, settings: Record<string, string> = {}): Promise<TestEngine> => {
+  const ports: Ports = {
+    store: inMemoryEventStore(),
+    rows: sqliteRows(':memory:'),
+    sealer: psuKeys(':memory:', Buffer.alloc(32, 1)),
+    signer: temporarySigningKeys(),
+    jws: jwsReader,
+    replayGuard: sqliteReplayGuard(':memory:', systemClock),
+    directory: people,
+    pushSender: inMemoryPushSender(),
+    clock: systemClock,
+    ids: systemIds,
+    ...given,
+  };
+  const server: Server = createServer((req, res) => engine.listener(req, res));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { config } = loadConfig({ env: settings, cwd: '/nonexistent' });
+  const faults: unknown[] = [];
+  const engine = await startEngine(ports, {
+    config: { ...config, issuer: url, tokens: { ...config.tokens, audience: url } },
+    mtlsBase: url,
+    certificateOf: (req: IncomingMessage) => JSON.parse((req.headers['x-test-certificate'] as string) ?? 'null') as ClientCertificate | null,
+    onFault: (_what, error) => faults.push(error),
+  });
+
+  return {
+    engine,
+    ports,
+    url,
+    async client(metadata, secret) {
+      const clientId = `client-${systemIds.uuid()}`;
+      const full: ClientMetadata = clientMetadata.parse({
+        client_name: 'A TPP',
+        profile: 'plain',
+        token_endpoint_auth_method: 'client_secret_post',
+        tls_client_certificate_bound_access_tokens: false,
+        ...metadata,
+      });
+      const hash = secret === undefined ? null : systemIds.hash(secret);
+      const command = { id: systemIds.uuid(), actor: { kind: 'operator', id: 'test' } as const, correlationId: clientId, causationId: null };
+      const { position } = await engine.decide(client, clientId, register(full, hash, systemClock()), command);
+      await engine.readModels.reached(position);
+      return clientId;
+    },
+    async post(path, form, headers = {}) {
+      const body = typeof form === 'string' ? form : new URLSearchParams(form).toString();
+      const response = await fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body });
+      const text = await response.text();
+      return { status: response.status, body: text === '' ? {} : JSON.parse(text), headers: response.headers };
+    },
+    log: () => ports.store.readAll(0, 1_000_000),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await engine.stop();
+      await ports.store.close();
+      if (faults.length > 0) throw new AggregateError(faults, 'the engine had faults');
+    },
+  };
+};
