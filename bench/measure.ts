@@ -49,7 +49,7 @@ const readyLine = (child: ChildProcess, file: string): Promise<string> =>
     const late = setTimeout(() => {
       child.kill();
       reject(new Error(`${file} was not ready within ${START_SECONDS} s`));
-    }, START_SECONDS * 1000);
+    }, START_SECONDS * 1000).unref();
     createInterface(child.stdout).on('line', (line) => {
       if (!line.startsWith('ready')) return;
       clearTimeout(late);

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
-import { availableParallelism, cpus, release } from 'node:os';
+import { availableParallelism, cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { count, median } from './figures.ts';
 import { CAN_PIN } from './measure.ts';
@@ -16,12 +16,13 @@ export const writeResults = (file: string, text: string): void => {
   writeFileSync(file, `${before.slice(0, begin + BEGIN.length)}\n${text}\n${before.slice(end)}`);
 };
 
-/** Where and how it was measured. `folder` is on the disk that the durable stores write to. */
-export const conditions = (folder: string, command: string): string =>
+/** Where it is measured, asked before it starts. `folder` is on the disk that the durable stores write to. */
+export const conditions = (folder: string): string =>
   [
-    `\`${command}\` on ${new Date().toISOString().slice(0, 10)}`,
+    new Date().toISOString().slice(0, 10),
     `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} cores, ${process.platform} ${release()}, Node ${process.version}`,
     `a write with fdatasync takes ${count(syncMicros(folder))} µs`,
+    `load average before the start ${(loadavg()[0] ?? 0).toFixed(1)}`,
     CAN_PIN ? 'server and load on a core each' : 'server and load not pinned to cores',
   ].join('; ');
 

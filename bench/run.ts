@@ -22,7 +22,9 @@ const { values: given } = parseArgs({
 
 const rounds = given.quick ? 1 : Number(given.rounds);
 const seconds = given.quick ? 1 : Number(given.seconds);
-const warmUpSeconds = given.quick ? 0.5 : 1;
+// V8 takes seconds to optimise either server; after that, a round only has to wake it up.
+const firstWarmUpSeconds = given.quick ? 1 : 4;
+const warmUpSeconds = 0.5;
 const mostOutstanding = given.quick ? Math.min(...OUTSTANDING) : Math.max(...OUTSTANDING);
 const connections = Number(given.connections);
 
@@ -76,6 +78,7 @@ const onStage = async <T>(rows: Row[], measure: (stages: Stage[]) => Promise<T>)
 
 const measureTogether = (rows: Row[]): Promise<Measured[]> =>
   onStage(rows, async (stages) => {
+    for (const { load } of stages) await load.ask<Run>('run', { seconds: firstWarmUpSeconds });
     const taken: { row: Row; contender: Contender; sample: Sample }[] = [];
     for (let round = 0; round < rounds; round += 1) {
       for (const stage of stages) taken.push({ row: stage.row, contender: stage.contender, sample: await measure(stage) });
@@ -102,7 +105,7 @@ const measureMemory = (): Promise<BytesPerRequest> =>
   onStage([MEMORY_ROW], async (stages) => {
     const bytes: BytesPerRequest = {};
     for (const { contender, server, load } of stages) {
-      await load.ask<Run>('run', { seconds: warmUpSeconds });
+      await load.ask<Run>('run', { seconds: firstWarmUpSeconds });
       const before = await server.ask<Memory>('memory');
       const { operations } = await load.ask<Run>('run', { seconds: FILLING_SECONDS, operations: mostOutstanding });
       const after = await server.ask<Memory>('memory');
@@ -127,6 +130,7 @@ const measureReplay = async (): Promise<Replay | null> => {
 
 const isWanted = (name: string): boolean => name.toLowerCase().includes(given.only.toLowerCase());
 
+const where = conditions(folder);
 const findings: Findings = { measured: [], bytesPerRequest: null, replay: null };
 for (const group of GROUPS) {
   const rows = group.filter(({ name, outstanding }) => isWanted(name) && outstanding <= mostOutstanding);
@@ -138,7 +142,7 @@ if (isWanted(MEMORY_ROW.name)) findings.bytesPerRequest = await measureMemory();
 if (isWanted(REPLAY_ROW)) findings.replay = await measureReplay();
 
 const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
-const report = `${conditions(folder, command)}.\n\n${render(findings)}`;
+const report = `\`${command}\`: ${where}.\n\n${render(findings)}`;
 console.log(report);
 // A few of the rows, or a quick look at them, is not a result to keep.
 if (!given.quick && given.only === '') writeResults(join(import.meta.dirname, 'RESULTS.md'), report);

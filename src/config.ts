@@ -50,7 +50,9 @@ const schema = z.strictObject({
     clientCaFiles: z
       .array(file)
       .default([])
-      .describe('PEM files of the authorities whose client certificates tls_client_auth trusts; development adds its own.'),
+      .describe(
+        'PEM files of the authorities, up to their roots, whose client certificates tls_client_auth trusts; development adds its own.',
+      ),
   }),
   ciba: z.strictObject({
     defaultExpirySeconds: seconds.default(300).describe('The life of a CIBA request that names no requested_expiry.'),

@@ -67,10 +67,12 @@ export interface EngineSettings {
   mtlsBase: string;
   certificateOf(req: IncomingMessage): ClientCertificate | null;
   onFault(what: string, error: unknown): void;
+  /** Epoch milliseconds, which the pace of polls is measured in; the system's if not given. */
+  nowMs?: () => number;
 }
 
 /** Joins the domain, the projections and the API over the given ports; ready when every projection has caught up. */
-export const startEngine = async (ports: Ports, { config, mtlsBase, certificateOf, onFault }: EngineSettings): Promise<Engine> => {
+export const startEngine = async (ports: Ports, { config, mtlsBase, certificateOf, onFault, nowMs }: EngineSettings): Promise<Engine> => {
   const { store, rows, sealer, signer, jws, replayGuard, clock, ids } = ports;
   const { issuer, acrValuesSupported, limits, enrolment } = config;
   const surface = { issuer, mtlsBase };
@@ -110,7 +112,7 @@ export const startEngine = async (ports: Ports, { config, mtlsBase, certificateO
       PATHS.token,
       tokenEndpoint({
         authenticate,
-        ciba: cibaGrant({ ...common, pacing: pollPacing() }),
+        ciba: cibaGrant({ ...common, pacing: pollPacing(nowMs) }),
         clientCredentials: clientCredentialsGrant(common),
         refreshToken: refreshTokenGrant(common),
       }),

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { serveCommand } from './cli/serve.ts';
+import { run } from './cli/program.ts';
 
-await serveCommand({});
+await run(['serve', ...process.argv.slice(2)]);

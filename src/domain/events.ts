@@ -103,6 +103,8 @@ export const defineEvents = <D extends Definitions>(category: string, definition
     if (found === undefined) throw new TypeError(`${category} has no event type ${type}`);
     return found;
   };
+  // A stored event never changes, and one that a store holds in memory is read by several: by projections, and by the next decision.
+  const decoded = new WeakMap<StoredEvent, EventOf<EventFamily<D>>>();
   return {
     category,
     definitions,
@@ -116,6 +118,8 @@ export const defineEvents = <D extends Definitions>(category: string, definition
       };
     },
     decode(stored) {
+      const known = decoded.get(stored);
+      if (known !== undefined) return known;
       const versions = Object.hasOwn(definitions, stored.type) ? definitions[stored.type] : undefined;
       const schema = versions?.schemas[stored.version - 1];
       if (versions === undefined || schema === undefined) throw new UnreadableEvent(stored);
@@ -126,7 +130,9 @@ export const defineEvents = <D extends Definitions>(category: string, definition
         throw new UnreadableEvent(stored, { cause });
       }
       for (const upcast of versions.upcasts.slice(stored.version - 1)) data = upcast(data as never);
-      return recorded(category, stored, data) as EventOf<EventFamily<D>>;
+      const event = recorded(category, stored, data) as EventOf<EventFamily<D>>;
+      decoded.set(stored, event);
+      return event;
     },
     open(type, sealed, sealer) {
       const plaintext = sealer.open(sealed);

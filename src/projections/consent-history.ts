@@ -1,4 +1,3 @@
-import type { EventStore, StoredEvent } from '../domain/ports/event-store.ts';
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Projection } from './projection.ts';
 
@@ -27,10 +26,10 @@ export const consentHistory: Projection = {
 
 const link = (rows: Rows, consentId: string, stream: string) => rows.run('insert into consent_stream values (?, ?)', consentId, stream);
 
-/** Every fact of a consent, in the order in which they happened. */
-export const historyOf = async (store: EventStore, rows: Rows, consentId: string): Promise<readonly StoredEvent[]> => {
-  const others = rows.all<{ stream: string }>('select stream from consent_stream where consent_id = ?', consentId);
-  const streams = [`consent-${consentId}`, ...others.map((row) => row.stream)];
-  const facts = await Promise.all(streams.map((stream) => store.read(stream)));
-  return facts.flat().sort((one, other) => one.position - other.position);
+/** The streams of a consent beside its own, and the position up to which that is known. */
+export const consentStreams = (rows: Rows, consentId: string): { streams: readonly string[]; position: number } => {
+  const position = rows.get<{ position: number }>(`select position from projection where name = 'consent_history' and version = ?`, consentHistory.version);
+  if (position === undefined) return { streams: [], position: 0 };
+  const streams = rows.all<{ stream: string }>('select stream from consent_stream where consent_id = ?', consentId);
+  return { streams: streams.map((row) => row.stream), ...position };
 };

@@ -30,6 +30,9 @@ export class ProjectionStopped extends Error {
 }
 
 const REACHED_WITHIN_MS = 5000;
+// Events share a commit for at most this long or this many: a page of rows that changes often is then written once.
+const COMMIT_MS = 200;
+const COMMIT_EVENTS = 5000;
 
 /** Applies every event once and in order, each together with its checkpoint. Begins with what the rows have not seen yet. */
 export const runProjections = (store: EventStore, rows: Rows, projections: readonly Projection[], head: number): Projections => {
@@ -40,21 +43,37 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
   let at = start;
   let failure: ProjectionStopped | null = null;
 
+  let uncommitted = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  const commit = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (uncommitted === 0) return;
+    rows.run('update projection set position = max(position, ?)', at);
+    rows.commit();
+    uncommitted = 0;
+  };
+
   const apply = ({ events }: Page): void => {
-    rows.transaction(() => {
-      for (const stored of events) {
-        if (stored.position !== at + 1) throw new Error(`expected event ${at + 1}, got ${stored.position}`);
-        const event = decode(stored);
-        for (const { name, handle } of handlers.get(event.type) ?? []) if (stored.position > (checkpoints.get(name) ?? 0)) handle(rows, event);
-        at = stored.position;
-      }
-      if (events.length > 0) rows.run('update projection set position = max(position, ?)', at);
-    });
+    if (events.length === 0) return;
+    if (uncommitted === 0) rows.begin();
+    for (const stored of events) {
+      uncommitted += 1;
+      if (stored.position !== at + 1) throw new Error(`expected event ${at + 1}, got ${stored.position}`);
+      const event = decode(stored);
+      for (const { name, handle } of handlers.get(event.type) ?? []) if (stored.position > (checkpoints.get(name) ?? 0)) handle(rows, event);
+      at = stored.position;
+    }
+    if (uncommitted >= COMMIT_EVENTS) commit();
+    else timer ??= setTimeout(commit, COMMIT_MS).unref();
   };
 
   let subscription: Subscription | undefined;
   const caughtUp = new Promise<void>((resolve, reject) => {
     const fail = (cause: unknown) => {
+      clearTimeout(timer);
+      if (uncommitted > 0) rows.rollback();
       failure = new ProjectionStopped(at + 1, { cause });
       reject(failure);
       applied.error(failure);
@@ -73,7 +92,10 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
           if (page.caughtUp) resolve();
         },
         error: fail,
-        complete: () => applied.complete(),
+        complete: () => {
+          commit();
+          applied.complete();
+        },
       });
   });
   caughtUp.catch(() => undefined);
@@ -92,29 +114,35 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
     });
   };
 
-  return { caughtUp, position: () => at, reached, applied, stop: () => subscription?.unsubscribe() };
+  const stop = () => {
+    subscription?.unsubscribe();
+    if (failure === null) commit();
+  };
+
+  return { caughtUp, position: () => at, reached, applied, stop };
 };
 
 /** Makes the tables that are missing or of an older version, and tells where each projection stands. */
-const prepare = (rows: Rows, projections: readonly Projection[], head: number): ReadonlyMap<string, number> =>
-  rows.transaction(() => {
-    rows.run(CHECKPOINTS);
-    const positions = new Map<string, number>();
-    for (const { name, version, tables } of projections) {
-      const known = rows.get<{ version: number; position: number }>('select version, position from projection where name = ?', name);
-      // Rows that are ahead of the log belong to another log.
-      const usable = known?.version === version && known.position <= head;
-      if (!usable) {
-        for (const [table, statements] of Object.entries(tables)) {
-          rows.run(`drop table if exists ${table}`);
-          for (const statement of statements) rows.run(statement);
-        }
-        rows.run('insert or replace into projection values (?, ?, 0)', name, version);
+const prepare = (rows: Rows, projections: readonly Projection[], head: number): ReadonlyMap<string, number> => {
+  rows.begin();
+  rows.run(CHECKPOINTS);
+  const positions = new Map<string, number>();
+  for (const { name, version, tables } of projections) {
+    const known = rows.get<{ version: number; position: number }>('select version, position from projection where name = ?', name);
+    // Rows that are ahead of the log belong to another log.
+    const usable = known?.version === version && known.position <= head;
+    if (!usable) {
+      for (const [table, statements] of Object.entries(tables)) {
+        rows.run(`drop table if exists ${table}`);
+        for (const statement of statements) rows.run(statement);
       }
-      positions.set(name, usable ? known.position : 0);
+      rows.run('insert or replace into projection values (?, ?, 0)', name, version);
     }
-    return positions;
-  });
+    positions.set(name, usable ? known.position : 0);
+  }
+  rows.commit();
+  return positions;
+};
 
 type Handler = { name: string; handle: (rows: Rows, event: DomainEvent) => void };
 

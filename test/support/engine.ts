@@ -10,10 +10,11 @@ import { sqliteReplayGuard } from '../../src/adapters/replay-guard.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
 import { loadConfig } from '../../src/config.ts';
 import type { ClientCertificate } from '../../src/domain/client/certificate.ts';
-import { client, register } from '../../src/domain/client/decider.ts';
+import { client, disable, register } from '../../src/domain/client/decider.ts';
 import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
 import type { PsuDirectory } from '../../src/domain/ports/psu-directory.ts';
-import { type Engine, type Ports, startEngine } from '../../src/engine.ts';
+import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
+import { type Engine, type EngineSettings, type Ports, startEngine } from '../../src/engine.ts';
 import type { z } from 'zod';
 
 /** Alice and Bob, whose passwords are their names. */
@@ -33,14 +34,21 @@ export interface TestEngine {
   url: string;
   /** Registers a client and returns its id. */
   client(metadata: Partial<z.input<typeof clientMetadata>>, secret?: string): Promise<string>;
+  /** Disables a client. */
+  disable(clientId: string): Promise<void>;
   post(path: string, form: Record<string, string> | string, headers?: Record<string, string>): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }>;
   /** Every event in the log. */
-  log(): Promise<readonly { type: string; stream: string; data: string }[]>;
+  log(): Promise<readonly StoredEvent[]>;
+  /** What the engine took for a fault of its own; `close` rejects when there is any. */
+  faults: readonly unknown[];
   close(): Promise<void>;
 }
 
 /** An engine over plain HTTP on a free port; the certificate of a call is what the header `x-test-certificate` says. */
-export const testEngine = async (given: Partial<Ports> = {}, settings: Record<string, string> = {}): Promise<TestEngine> => {
+export const testEngine = async (
+  { nowMs, ...given }: Partial<Ports> & Pick<EngineSettings, 'nowMs'> = {},
+  settings: Record<string, string> = {},
+): Promise<TestEngine> => {
   const ports: Ports = {
     store: inMemoryEventStore(),
     rows: sqliteRows(':memory:'),
@@ -61,9 +69,16 @@ export const testEngine = async (given: Partial<Ports> = {}, settings: Record<st
   const faults: unknown[] = [];
   const engine = await startEngine(ports, {
     config: { ...config, issuer: url, tokens: { ...config.tokens, audience: url } },
-    mtlsBase: url,
+    mtlsBase: url.replace('127.0.0.1', 'localhost'),
     certificateOf: (req: IncomingMessage) => JSON.parse((req.headers['x-test-certificate'] as string) ?? 'null') as ClientCertificate | null,
     onFault: (_what, error) => faults.push(error),
+    ...(nowMs !== undefined && { nowMs }),
+  });
+  const asOperator = (clientId: string) => ({
+    id: systemIds.uuid(),
+    actor: { kind: 'operator', id: 'test' } as const,
+    correlationId: clientId,
+    causationId: null,
   });
 
   return {
@@ -80,10 +95,13 @@ export const testEngine = async (given: Partial<Ports> = {}, settings: Record<st
         ...metadata,
       });
       const hash = secret === undefined ? null : systemIds.hash(secret);
-      const command = { id: systemIds.uuid(), actor: { kind: 'operator', id: 'test' } as const, correlationId: clientId, causationId: null };
-      const { position } = await engine.decide(client, clientId, register(full, hash, systemClock()), command);
+      const { position } = await engine.decide(client, clientId, register(full, hash, systemClock()), asOperator(clientId));
       await engine.readModels.reached(position);
       return clientId;
+    },
+    async disable(clientId) {
+      const { position } = await engine.decide(client, clientId, disable(systemClock()), asOperator(clientId));
+      await engine.readModels.reached(position);
     },
     async post(path, form, headers = {}) {
       const body = typeof form === 'string' ? form : new URLSearchParams(form).toString();
@@ -92,6 +110,7 @@ export const testEngine = async (given: Partial<Ports> = {}, settings: Record<st
       return { status: response.status, body: text === '' ? {} : JSON.parse(text), headers: response.headers };
     },
     log: () => ports.store.readAll(0, 1_000_000),
+    faults,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -1,36 +1,41 @@
-import { Observable, type Subject } from 'rxjs';
+import { Observable } from 'rxjs';
 import type { Page, StoredEvent } from '../../domain/ports/event-store.ts';
 
 const PAGE_SIZE = 1000;
 
 /**
- * Follows a log that lives in this process: pages of the past, then what is committed.
- * `read` and `commits` must work synchronously; then nothing can be committed between the last empty page and the subscription.
+ * Follows a log that lives in this process: pages of the past, then what is committed. It ends and fails as `commits` does.
+ * `read` must work synchronously and `commits` tell at once; then nothing can be committed between the last page of the past and the first commit.
  */
 export const followLog = (
   afterPosition: number,
   read: (afterPosition: number, limit: number) => readonly StoredEvent[],
-  commits: Subject<readonly StoredEvent[]>,
+  commits: Observable<readonly StoredEvent[]>,
 ): Observable<Page> =>
   new Observable((subscriber) => {
     let at = afterPosition;
-    const pass = (events: readonly StoredEvent[], caughtUp: boolean) => {
+    let live = false;
+    const pass = (events: readonly StoredEvent[]) => {
       at = events.at(-1)?.position ?? at;
-      subscriber.next({ events, caughtUp });
+      subscriber.next({ events, caughtUp: live });
     };
     const catchUp = () => {
       if (subscriber.closed) return;
-      let events: readonly StoredEvent[];
       try {
-        events = read(at, PAGE_SIZE);
+        const events = read(at, PAGE_SIZE);
+        live = events.length < PAGE_SIZE;
+        pass(events);
       } catch (error) {
         subscriber.error(error);
-        return;
       }
-      const caughtUp = events.length < PAGE_SIZE;
-      pass(events, caughtUp);
-      if (caughtUp) subscriber.add(commits.subscribe({ next: (batch) => pass(batch, true), error: (e) => subscriber.error(e), complete: () => subscriber.complete() }));
-      else setImmediate(catchUp);
+      if (!live) setImmediate(catchUp);
     };
+    subscriber.add(
+      commits.subscribe({
+        next: (events) => live && pass(events),
+        error: (error) => subscriber.error(error),
+        complete: () => subscriber.complete(),
+      }),
+    );
     catchUp();
   });

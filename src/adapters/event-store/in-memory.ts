@@ -35,6 +35,8 @@ export const inMemoryEventStore = ({ now = Date.now }: { now?: () => number } = 
 
   return {
     async append(stream, events, expectedRevision) {
+      // In a turn of its own: what a follower appends must not overtake what the others are just being told.
+      await Promise.resolve();
       if (closed) throw new StoreStopped('it was closed');
       if (events.length === 0) throw new TypeError('an append needs an event');
       const last = place(stream, events, expectedRevision);
@@ -45,6 +47,7 @@ export const inMemoryEventStore = ({ now = Date.now }: { now?: () => number } = 
     head: async () => log.length,
     follow: (afterPosition) => followLog(afterPosition, after, commits),
     async close() {
+      await Promise.resolve();
       closed = true;
       commits.complete();
     },

@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
-import { Subject } from 'rxjs';
+import { LRUCache } from 'lru-cache';
+import { NEVER, Subject, takeWhile } from 'rxjs';
 import {
   type Actor,
   type Appended,
@@ -43,6 +44,8 @@ const BATCH = 512;
 // The log file is brought up to date from idle time; only a writer that never rests does it within a commit.
 const CHECKPOINT_PAGES = 20_000;
 const IDLE_MS = 250;
+// The streams that were written or read last. There is one writer, this one, so what is kept here is what the file says.
+const RECENT_EVENTS = 20_000;
 const SQLITE_BUSY = 5;
 
 interface Pending {
@@ -63,11 +66,11 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   db.exec(`pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=${CHECKPOINT_PAGES}; ${SCHEMA}`);
   const reads = statements(db);
   const insert = db.prepare(`insert into event (${COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  const lastRevision = db.prepare('select revision from event where stream = ? order by revision desc limit 1');
   const [begin, commit, rollback] = [db.prepare('begin immediate'), db.prepare('commit'), db.prepare('rollback')];
 
   const commits = new Subject<readonly StoredEvent[]>();
   const last = reads.last();
+  const recent = new LRUCache<string, readonly StoredEvent[]>({ maxSize: RECENT_EVENTS, sizeCalculation: (events) => events.length + 1 });
   let head = last?.position ?? 0;
   let clock = last?.recordedAt ?? 0;
   let queue: Pending[] = [];
@@ -75,22 +78,32 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   let stopped: StoreStopped | null = null;
   let idle: NodeJS.Timeout | undefined;
 
+  const readStream = (stream: string): readonly StoredEvent[] => {
+    const known = recent.get(stream);
+    if (known !== undefined) return known;
+    const events = reads.stream(stream, 0);
+    recent.set(stream, events);
+    return events;
+  };
+
   const stop = (error: StoreStopped) => {
     stopped = error;
+    recent.clear();
     clearTimeout(idle);
     for (const { reject } of queue.splice(0)) reject(error);
   };
 
   /** Writes one append inside the open transaction; the events, or the place where a repeated one already stands. */
   const write = ({ stream, events, expectedRevision }: Pending, position: number): StoredEvent[] | Appended => {
-    const revision = (lastRevision.get(stream)?.['revision'] ?? -1) as number;
+    const past = readStream(stream);
+    const revision = past.length - 1;
     if (revision !== expectedRevision) {
-      const repeated = reads.stream(stream, expectedRevision + 1).slice(0, events.length);
+      const repeated = past.slice(expectedRevision + 1, expectedRevision + 1 + events.length);
       const end = repeated.at(-1);
       if (end !== undefined && events.every(({ id }, index) => repeated[index]?.id === id)) return end;
       throw new RevisionConflict(stream, expectedRevision, revision);
     }
-    return events.map((event, index) => {
+    const stored = events.map((event, index): StoredEvent => {
       const { id, type, version, actor, correlationId, causationId, data, sealed } = event;
       const place = { stream, revision: revision + 1 + index, position: position + 1 + index, recordedAt: clock };
       insert.run(
@@ -98,6 +111,8 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
       );
       return { id, type, version, actor, correlationId, causationId, data, sealed, ...place };
     });
+    recent.set(stream, [...past, ...stored]);
+    return stored;
   };
 
   const flush = () => {
@@ -157,7 +172,10 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
         queue.push({ stream, events, expectedRevision, resolve, reject });
         schedule();
       }),
-    read: async (stream, fromRevision = 0) => reads.stream(stream, fromRevision),
+    read: async (stream, fromRevision = 0) => {
+      const events = readStream(stream);
+      return fromRevision === 0 ? events : events.slice(fromRevision);
+    },
     readAll: async (afterPosition, limit) => reads.after(afterPosition, limit),
     head: async () => head,
     follow: (afterPosition) => followLog(afterPosition, reads.after, commits),
@@ -175,8 +193,6 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
 export const sqliteEventReader = (file: string): EventStore => {
   const db = new DatabaseSync(file, { readOnly: true });
   const reads = statements(db);
-  const ended = new Subject<readonly StoredEvent[]>();
-  ended.complete();
   return {
     append: async () => {
       throw new StoreStopped('it was opened for reading');
@@ -184,7 +200,7 @@ export const sqliteEventReader = (file: string): EventStore => {
     read: async (stream, fromRevision = 0) => reads.stream(stream, fromRevision),
     readAll: async (afterPosition, limit) => reads.after(afterPosition, limit),
     head: async () => reads.last()?.position ?? 0,
-    follow: (afterPosition) => followLog(afterPosition, reads.after, ended),
+    follow: (afterPosition) => followLog(afterPosition, reads.after, NEVER).pipe(takeWhile(({ caughtUp }) => !caughtUp, true)),
     close: async () => db.close(),
   };
 };

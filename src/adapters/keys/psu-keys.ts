@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import type { Sealer } from '../../domain/ports/sealer.ts';
@@ -7,6 +7,11 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const COMMITMENT_BYTES = 32;
+
+interface PsuKey {
+  bytes: Buffer;
+  object: KeyObject;
+}
 
 /** The PSUs' keys, each wrapped under the master key, in a file of their own that is never part of the log. */
 export interface PsuKeys extends Sealer {
@@ -23,21 +28,26 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
     create table if not exists psu_key (psu_id text primary key, wrapped text not null) strict, without rowid`);
   const select = db.prepare('select wrapped from psu_key where psu_id = ?');
   const insert = db.prepare('insert into psu_key values (?, ?)');
-  const cache = new LRUCache<string, Buffer>({ max: 10_000 });
+  const masterKey = createSecretKey(master);
+  const cache = new LRUCache<string, PsuKey>({ max: 10_000 });
 
-  const find = (psuId: string): Buffer | null => {
+  const find = (psuId: string): PsuKey | null => {
     const cached = cache.get(psuId);
     if (cached !== undefined) return cached;
     const row = select.get(psuId);
     if (row === undefined) return null;
-    const key = decrypt(master, Buffer.from(row['wrapped'] as string, 'base64url'), psuId);
-    cache.set(psuId, key);
-    return key;
+    return keep(psuId, decrypt(masterKey, Buffer.from(row['wrapped'] as string, 'base64url'), psuId));
   };
 
-  const create = (psuId: string): Buffer => {
-    const key = randomBytes(KEY_BYTES);
-    insert.run(psuId, encrypt(master, key, psuId).toString('base64url'));
+  const create = (psuId: string): PsuKey => {
+    const bytes = randomBytes(KEY_BYTES);
+    insert.run(psuId, encrypt(masterKey, bytes, psuId).toString('base64url'));
+    return keep(psuId, bytes);
+  };
+
+  const keep = (psuId: string, bytes: Buffer): PsuKey => {
+    // As a KeyObject it is prepared once, not for every text.
+    const key = { bytes, object: createSecretKey(bytes) };
     cache.set(psuId, key);
     return key;
   };
@@ -45,14 +55,14 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
   return {
     seal(psuId, plaintext, context) {
       const key = find(psuId) ?? create(psuId);
-      return Buffer.concat([commitment(key, context), encrypt(key, Buffer.from(plaintext), context)]).toString('base64url');
+      return Buffer.concat([commitment(key.bytes, context), encrypt(key.object, Buffer.from(plaintext), context)]).toString('base64url');
     },
     open({ psuId, text, context }) {
       const key = find(psuId);
       if (key === null) return null;
       const bytes = Buffer.from(text, 'base64url');
-      if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), commitment(key, context))) throw new Error('the text was sealed with another key or in another place');
-      return decrypt(key, bytes.subarray(COMMITMENT_BYTES), context).toString();
+      if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), commitment(key.bytes, context))) throw new Error('the text was sealed with another key or in another place');
+      return decrypt(key.object, bytes.subarray(COMMITMENT_BYTES), context).toString();
     },
     close: () => db.close(),
   };
@@ -61,14 +71,14 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
 const commitment = (key: Buffer, context: string): Buffer =>
   hash('sha256', Buffer.concat([Buffer.from('countersign/commitment\n'), key, Buffer.from(context)]), 'buffer');
 
-const encrypt = (key: Buffer, plaintext: Buffer, context: string): Buffer => {
+const encrypt = (key: KeyObject, plaintext: Buffer, context: string): Buffer => {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(Buffer.from(context));
   return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 };
 
-const decrypt = (key: Buffer, bytes: Buffer, context: string): Buffer => {
+const decrypt = (key: KeyObject, bytes: Buffer, context: string): Buffer => {
   const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
   decipher.setAAD(Buffer.from(context));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));

@@ -7,7 +7,7 @@ import type { Rows } from '../../domain/ports/rows.ts';
  */
 export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {}): Rows => {
   const db = new DatabaseSync(file, { readOnly });
-  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=off; pragma wal_autocheckpoint=4000');
+  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=off; pragma wal_autocheckpoint=4000; pragma cache_size=-65536');
   const statements = new Map<string, StatementSync>();
   const prepared = (sql: string): StatementSync => {
     const known = statements.get(sql);
@@ -23,17 +23,9 @@ export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {})
     },
     all: <Row>(sql: string, ...values: (string | number | null)[]) => prepared(sql).all(...values) as Row[],
     get: <Row>(sql: string, ...values: (string | number | null)[]) => prepared(sql).get(...values) as Row | undefined,
-    transaction: (work) => {
-      begin.run();
-      try {
-        const result = work();
-        commit.run();
-        return result;
-      } catch (error) {
-        if (db.isTransaction) rollback.run();
-        throw error;
-      }
-    },
+    begin: () => void begin.run(),
+    commit: () => void commit.run(),
+    rollback: () => void rollback.run(),
     close: () => db.close(),
   };
 };

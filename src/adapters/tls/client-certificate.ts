@@ -1,25 +1,11 @@
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { alternativeNames } from './alternative-names.ts';
-import { canonicalName } from './distinguished-name.ts';
+import type { ClientCertificate } from '../../domain/client/certificate.ts';
+import { canonicalName } from '../../domain/client/distinguished-name.ts';
 
-/** What the certificate of a TLS client says. That the client holds its key, the handshake has proved; nothing else. */
-export interface ClientCertificate {
-  /** SHA-256 of the certificate in base64url: `x5t#S256` (RFC 8705, section 3.1). */
-  thumbprint: string;
-  /** The JWK thumbprint of the public key (RFC 7638), or null for a kind of key that has no JWK. */
-  publicKeyThumbprint: string | null;
-  /** Whether it leads to one of the trusted authorities: without that, no name in it means anything. */
-  chainTrusted: boolean;
-  /** The subject as an RFC 4514 string in one fixed spelling, or '' if it has none. */
-  subject: string;
-  sanDns: readonly string[];
-  sanUri: readonly string[];
-  sanIp: readonly string[];
-  sanEmail: readonly string[];
-  notBefore: number;
-  notAfter: number;
-}
+// By type, or by curve for elliptic ones: brainpool curves and RSA-PSS have no JWK.
+const JWK_KEYS = ['rsa', 'ed25519', 'prime256v1', 'secp384r1', 'secp521r1'];
 
 const known = new WeakMap<TLSSocket, ClientCertificate | null>();
 
@@ -55,7 +41,7 @@ const contentOf = (x509: X509Certificate, chainTrusted: boolean): ClientCertific
 const subjectOf = ({ subject }: X509Certificate): string => canonicalName((subject ?? '').split('\n').reverse().join(',')) ?? '';
 
 const publicKeyThumbprint = (key: KeyObject): string | null => {
-  if (!['rsa', 'ec', 'ed25519'].includes(key.asymmetricKeyType ?? '')) return null;
+  if (!JWK_KEYS.includes(key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? '')) return null;
   // RFC 7638, section 3.2: the required members in this order; JSON leaves out those that the type of key does not have.
   const { crv, e, kty, n, x, y } = key.export({ format: 'jwk' });
   return sha256(JSON.stringify({ crv, e, kty, n, x, y }));

@@ -27,22 +27,23 @@ export const serverOptions = ({ certificate, key }: Identity): ServerOptions => 
   honorCipherOrder: true,
 });
 
-/** The listener that asks for a client certificate and lets every certificate through: whom it proves is decided by the application. */
+/**
+ * The listener that asks for a client certificate and lets every one through: whom it proves is decided by the application.
+ * Its certificate changes with a new server; after setSecureContext it would trust the public authorities.
+ */
 export const mutualServer = (
   identity: Identity & { clientCas: readonly string[] },
   http: ServerOptions,
   handler: RequestListener,
 ): Server =>
   trusting(identity.clientCas, () =>
-    createServer(
-      { ...http, ...serverOptions(identity), requestCert: true, rejectUnauthorized: false, allowPartialTrustChain: true },
-      handler,
-    ),
+    createServer({ ...http, ...serverOptions(identity), requestCert: true, rejectUnauthorized: false }, handler),
   );
 
 /**
  * Makes a server whose authorities are these alone. They cannot go into its `ca`: Node would then name them in the certificate
- * request, and clients that obey (RFC 8446, section 4.2.4; Java does) send no self-signed certificate any more.
+ * request, and clients that obey (RFC 8446, section 4.2.4; Java does) send no self-signed certificate any more. Nothing awaits
+ * in between, so that nobody else sees the change.
  */
 const trusting = (authorities: readonly string[], make: () => Server): Server => {
   const usual = getCACertificates('default');

@@ -73,7 +73,9 @@ export const lifeOf = (
 };
 
 // Shown on a small screen, letter for letter: no controls, no invisible or direction-changing characters, no line breaks, no links.
-const SHOWABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u;
+// (Invisible are also letters and marks that a screen leaves out, the blank Braille pattern and the signs for what could not be read.)
+const SHOWABLE = /^[[\p{L}\p{M}\p{N}\p{P}\p{S} ]--[\p{Default_Ignorable_Code_Point}\u2800\uFFFC\uFFFD]]+$/v;
+const BLANK = /^ *$/;
 const LINK = /:\/\/|www\./i;
 const SCRIPTS = [/\p{Script=Latin}/u, /\p{Script=Greek}/u, /\p{Script=Cyrillic}/u];
 
@@ -82,6 +84,7 @@ export const bindingMessageOf = ({ binding_message: message }: AuthenticationReq
   if (message === undefined) return null;
   const refuse = (reason: string) => new OAuthError('invalid_binding_message', reason);
   if ([...message].length > MAX_BINDING_MESSAGE) throw refuse(`binding_message is longer than ${MAX_BINDING_MESSAGE} characters`);
+  if (BLANK.test(message)) throw refuse('binding_message is blank');
   if (!SHOWABLE.test(message) || message.normalize('NFC') !== message) throw refuse('binding_message holds a character that a device cannot show safely');
   if (LINK.test(message)) throw refuse('binding_message must not hold a link');
   if (SCRIPTS.filter((script) => script.test(message)).length > 1) throw refuse('binding_message mixes alphabets that look alike');

@@ -27,16 +27,19 @@ export const register =
   (metadata: ClientMetadata, secretHash: string | null, at: number): Decides =>
   (state) => {
     if (state.status !== 'absent') throw new OAuthError('conflict', 'the client_id is taken');
-    const needsSecret = metadata.token_endpoint_auth_method.startsWith('client_secret_');
-    if (needsSecret !== (secretHash !== null)) throw new OAuthError('invalid_request', 'a client_secret belongs to client_secret_basic and client_secret_post');
+    if (needsSecret(metadata) !== (secretHash !== null))
+      throw new OAuthError('invalid_request', 'a client_secret belongs to client_secret_basic and client_secret_post');
     return [{ type: 'ClientRegistered', data: { metadata: checkMetadata(metadata), secretHash, at } }];
   };
 
-/** Replaces what a client is registered with. */
+const needsSecret = ({ token_endpoint_auth_method: method }: ClientMetadata): boolean => method.startsWith('client_secret_');
+
+/** Replaces what a client is registered with. It keeps its client_secret and never gets one: to methods that need one it cannot change. */
 export const replaceMetadata =
   (metadata: ClientMetadata, at: number): Decides =>
   (state) => {
     if (state.status !== 'active') throw new OAuthError('not_found', 'no such client');
+    if (needsSecret(metadata) && state.secretHash === null) throw new OAuthError('invalid_request', 'the client has no client_secret');
     return [{ type: 'ClientMetadataReplaced', data: { metadata: checkMetadata(metadata), at } }];
   };
 

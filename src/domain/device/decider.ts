@@ -22,8 +22,8 @@ export interface RegisteredDevice {
   registeredAt: number;
   /** Name, model and first push token. */
   sealed: Sealed;
-  /** The revision of the event that holds the push token in use. */
-  tokenRevision: number;
+  /** The revision of the event that holds the push token in use; null once it died. */
+  tokenRevision: number | null;
 }
 
 export type Device = { status: 'absent' } | OfferedDevice | RegisteredDevice;
@@ -43,7 +43,7 @@ export const device: Decider<Device, DeviceEvents> = {
       case 'DevicePushTokenReplaced':
         return { ...state, tokenRevision: event.revision };
       case 'DevicePushTokenDied':
-        return state;
+        return { ...state, tokenRevision: null };
       case 'DeviceRevoked':
         return { ...state, status: 'revoked' };
     }
@@ -91,7 +91,7 @@ export const replacePushToken =
   (pushToken: string, at: number): Decides =>
   (state) => [{ type: 'DevicePushTokenReplaced', data: { psuId: activeDevice(state).psuId, at }, personal: { pushToken } }];
 
-/** The push service says that a token is gone. One that was replaced meanwhile changes nothing. */
+/** The push service says that a token is gone. Again is once, and one that was replaced meanwhile changes nothing. */
 export const pushTokenDied =
   (tokenRevision: number, at: number): Decides =>
   (state) =>

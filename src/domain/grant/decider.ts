@@ -7,7 +7,12 @@ type Opened = DataOf<'GrantOpened'>;
 
 export type Grant =
   | { status: 'absent' }
-  | (Opened & { status: 'open' | 'revoked'; refreshToken: { tokenHash: string; expiresAt: number } | null });
+  | (Opened & {
+      status: 'open' | 'revoked';
+      refreshToken: { tokenHash: string; expiresAt: number } | null;
+      /** The hashes of the access tokens that were revoked one by one. */
+      revokedTokens: readonly string[];
+    });
 export type OpenedGrant = Exclude<Grant, { status: 'absent' }>;
 type Decides = Decision<Grant, GrantEvents>;
 
@@ -15,7 +20,7 @@ export const grant: Decider<Grant, GrantEvents> = {
   events: grantEvents,
   initial: { status: 'absent' },
   evolve(state, { type, data }) {
-    if (type === 'GrantOpened') return { status: 'open', ...data, refreshToken: null };
+    if (type === 'GrantOpened') return { status: 'open', ...data, refreshToken: null, revokedTokens: [] };
     if (state.status === 'absent') return state;
     switch (type) {
       case 'RefreshTokenIssued':
@@ -23,8 +28,9 @@ export const grant: Decider<Grant, GrantEvents> = {
       case 'GrantRevoked':
         return { ...state, status: 'revoked' };
       case 'AccessTokenIssued':
-      case 'AccessTokenRevoked':
         return state;
+      case 'AccessTokenRevoked':
+        return { ...state, revokedTokens: [...state.revokedTokens, data.tokenHash] };
     }
   },
 };
@@ -57,11 +63,11 @@ export const refresh =
     return [{ type: 'AccessTokenIssued', data: accessToken }];
   };
 
-/** Ends one access token (RFC 7009). */
+/** Ends one access token (RFC 7009). Again is once. */
 export const revokeAccessToken =
   (tokenHash: string, at: number): Decides =>
   (state) =>
-    state.status === 'open' ? [{ type: 'AccessTokenRevoked', data: { tokenHash, at } }] : [];
+    state.status === 'open' && !state.revokedTokens.includes(tokenHash) ? [{ type: 'AccessTokenRevoked', data: { tokenHash, at } }] : [];
 
 /** Ends a grant with all its tokens. Again is once. */
 export const revoke =

@@ -5,7 +5,9 @@ export interface Rows {
   run(sql: string, ...values: Value[]): void;
   all<Row>(sql: string, ...values: Value[]): readonly Row[];
   get<Row>(sql: string, ...values: Value[]): Row | undefined;
-  /** All that `work` writes is kept, or, when it throws, nothing. Not nested. */
-  transaction<T>(work: () => T): T;
+  /** Begins a transaction: what is written until `commit` is kept together or not at all. This node sees it at once. Not nested. */
+  begin(): void;
+  commit(): void;
+  rollback(): void;
   close(): void;
 }

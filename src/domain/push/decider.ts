@@ -16,7 +16,7 @@ export const push: Decider<Push, PushEvents> = {
   },
 };
 
-// Waits double from one second; the phone can list what waits for it meanwhile.
+// Waits double from one second, and are longer where the push service asks for it; the phone can list what waits for it meanwhile.
 const LONGEST_WAIT_SECONDS = 60;
 
 /** Records one attempt, and when the next one is due. Nothing follows an attempt that was accepted or cannot succeed, nor the request's end. */
@@ -27,7 +27,7 @@ export const attempted =
     const { requestExpiresAt, ...data } = by;
     if (outcome.outcome === 'accepted') return [{ type: 'DevicePushAccepted', data: { ...data, messageId: outcome.messageId } }];
     let retryAt: number | null = null;
-    if (outcome.outcome === 'retry') retryAt = by.at + (outcome.afterSeconds ?? Math.min(2 ** attempts, LONGEST_WAIT_SECONDS));
+    if (outcome.outcome === 'retry') retryAt = by.at + Math.max(outcome.afterSeconds ?? 0, Math.min(2 ** attempts, LONGEST_WAIT_SECONDS));
     if (retryAt !== null && retryAt >= requestExpiresAt) retryAt = null;
     return [{ type: 'DevicePushRejected', data: { ...data, reason: outcome.reason, retryAt } }];
   };

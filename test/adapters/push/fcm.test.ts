@@ -145,14 +145,14 @@ describe('time', () => {
     ['an answer that breaks off', fcmSays.answerCut],
   ])('ends an attempt that gets %s', async (_name, behaviour) => {
     fcm.next(behaviour());
-    expect(await push.wake({ ...wakeUp, ttlSeconds: 0.5 })).toEqual(timedOut);
+    expect(await push.wake({ ...wakeUp, ttlSeconds: 1 })).toEqual(timedOut);
     expect(fcm.messages).toHaveLength(1);
   });
 
   test('ends the wait for an access token, and the message is not sent late', async () => {
     const { hold, held, release } = gate();
     fcm.nextToken(hold);
-    const [, outcome] = await Promise.all([held(1), push.wake({ ...wakeUp, ttlSeconds: 0.5 })]);
+    const [, outcome] = await Promise.all([held(1), push.wake({ ...wakeUp, ttlSeconds: 1 })]);
     expect(outcome).toEqual(timedOut);
     release();
     expect(await push.wake(wakeUp)).toMatchObject({ outcome: 'accepted' });

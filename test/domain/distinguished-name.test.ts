@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { canonicalName, sameSubject } from '../../../src/adapters/tls/distinguished-name.ts';
+import { canonicalName, sameSubject } from '../../src/domain/client/distinguished-name.ts';
 
 const SUBJECT = 'CN=1g7yUiOr3p0QFnAB1UvInE,organizationIdentifier=PSDGB-FCA-123,O=Open Banking,C=GB';
 

@@ -1,0 +1,125 @@
+// Our engine, durable: log and read models in SQLite files, on plain HTTP. What target.ts says of a server under test holds here.
+import { generateKeyPairSync, type JsonWebKey, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock, systemIds } from '../src/adapters/clock.ts';
+import { sqliteEventStore } from '../src/adapters/event-store/sqlite.ts';
+import { jwsReader } from '../src/adapters/jose/jws-reader.ts';
+import { psuKeys } from '../src/adapters/keys/psu-keys.ts';
+import { temporarySigningKeys } from '../src/adapters/keys/signing-keys.ts';
+import { sqliteReplayGuard } from '../src/adapters/replay-guard.ts';
+import { sqliteRows } from '../src/adapters/rows/sqlite.ts';
+import { loadConfig } from '../src/config.ts';
+import { client, register as registerClient } from '../src/domain/client/decider.ts';
+import { clientMetadata } from '../src/domain/client/metadata.ts';
+import { device, offer, register as registerDevice } from '../src/domain/device/decider.ts';
+import type { PsuDirectory } from '../src/domain/ports/psu-directory.ts';
+import { startEngine } from '../src/engine.ts';
+import { announce } from './measure.ts';
+import type { Target, TppClients } from './target.ts';
+
+const USERS = 1000;
+const NO_LIMIT = 10_000_000;
+
+/** What the approval module needs of each user's phone. */
+export interface BenchPhone {
+  deviceId: string;
+  jwk: JsonWebKey;
+}
+
+const { values: given } = parseArgs({
+  options: { 'id-token-alg': { type: 'string', default: 'ES256' }, data: { type: 'string', default: '.' } },
+});
+const inData = (file: string) => join(given.data, file);
+
+const tppKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+const clients: TppClients = {
+  secret: { clientId: 'tpp-secret', clientSecret: randomBytes(32).toString('base64url') },
+  privateKeyJwt: { clientId: 'tpp-key', jwk: { ...tppKey, kid: 'tpp' } },
+};
+
+const directory: PsuDirectory = {
+  findByHint: async (hint) => hint,
+  exists: async () => true,
+  authenticate: async () => null,
+  accounts: async (psuId) => [{ accountId: `${psuId}-account`, displayName: 'Current account' }],
+};
+
+const server = createServer({ keepAliveTimeout: 75_000 }).listen(0, '127.0.0.1');
+await once(server, 'listening');
+const { port } = server.address() as AddressInfo;
+const issuer = `http://127.0.0.1:${port}`;
+const { config } = loadConfig({ env: {}, cwd: given.data });
+
+const engine = await startEngine(
+  {
+    store: sqliteEventStore(inData('log.sqlite')),
+    rows: sqliteRows(inData('read-models.sqlite')),
+    sealer: psuKeys(inData('psu-keys.sqlite'), randomBytes(32)),
+    signer: temporarySigningKeys(),
+    jws: jwsReader,
+    replayGuard: sqliteReplayGuard(inData('replay.sqlite'), systemClock),
+    directory,
+    // It keeps nothing, unlike the one in memory: a list of wake-ups would count as memory of requests.
+    pushSender: { wake: async () => ({ outcome: 'accepted', messageId: 'bench' }) },
+    clock: systemClock,
+    ids: systemIds,
+  },
+  {
+    config: {
+      ...config,
+      issuer,
+      ciba: { ...config.ciba, defaultExpirySeconds: 3600, maxExpirySeconds: 3600 },
+      limits: { ...config.limits, pendingRequestsPerClient: NO_LIMIT, pendingRequestsPerPsu: NO_LIMIT },
+    },
+    mtlsBase: issuer,
+    certificateOf: () => null,
+    onFault: (what, error) => console.error(what, error),
+  },
+);
+server.on('request', engine.listener);
+
+const command = (id: string) => ({ id: systemIds.uuid(), actor: { kind: 'operator', id: 'bench' } as const, correlationId: id, causationId: null });
+const { kty, crv, x, y } = tppKey;
+const plain = {
+  client_name: 'TPP',
+  profile: 'plain' as const,
+  scope: 'openid accounts',
+  tls_client_certificate_bound_access_tokens: false,
+  id_token_signed_response_alg: given['id-token-alg'] as 'ES256' | 'PS256',
+};
+const { clientId, clientSecret } = clients.secret;
+const withSecret = clientMetadata.parse({ ...plain, token_endpoint_auth_method: 'client_secret_post' });
+await engine.decide(client, clientId, registerClient(withSecret, systemIds.hash(clientSecret), systemClock()), command(clientId));
+const keyId = clients.privateKeyJwt.clientId;
+const withKey = clientMetadata.parse({ ...plain, token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ kty, crv, x, y, kid: 'tpp' }] } });
+await engine.decide(client, keyId, registerClient(withKey, null, systemClock()), command(keyId));
+
+/** A user's phone, registered without the ceremony of enrolment. */
+const registerPhone = async (psuId: string): Promise<[string, BenchPhone]> => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const jwk = publicKey.export({ format: 'jwk' }) as { kty: 'EC'; crv: 'P-256'; x: string; y: string };
+  const keyThumbprint = jwsReader.publicKey(jwk).thumbprint;
+  const deviceId = systemIds.uuid();
+  const at = systemClock();
+  await engine.decide(device, deviceId, offer({ psuId, challengeHash: 'c', at, expiresAt: at + 60 }), command(deviceId));
+  const registration = { challengeHash: 'c', publicKey: jwk, keyThumbprint, name: 'Phone', model: 'Bench', pushToken: 'token', at };
+  await engine.decide(device, deviceId, registerDevice(registration), command(deviceId));
+  return [psuId, { deviceId, jwk: privateKey.export({ format: 'jwk' }) }];
+};
+
+const users = Array.from({ length: USERS }, (_, n) => `user-${n}`);
+const phones = Object.fromEntries(await Promise.all(users.map(registerPhone)));
+
+const target: Target = {
+  issuer,
+  paths: { ciba: '/oauth2/ciba', token: '/oauth2/token', introspection: '/oauth2/introspect' },
+  clients,
+  requests: users.map((user, n) => ({ scope: 'openid accounts', login_hint: user, binding_message: `Payment ${n}` })),
+  approval: './ours-approval.ts',
+  approver: phones,
+};
+announce(port, target);

@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
+import { sqliteRows } from '../adapters/rows/sqlite.ts';
+import type { Config } from '../config.ts';
+import type { EventStore, StoredEvent } from '../domain/ports/event-store.ts';
+import { consentStreams } from '../projections/consent-history.ts';
+import { CommandFailed } from './command-failed.ts';
+import { table } from './table.ts';
+
+const PAGE = 1000;
+
+/** Prints the facts of a consent in order, also while an engine runs. What is personal stays sealed. */
+export const history = async (config: Config, consentId: string, json: boolean, print: (line: string) => void): Promise<void> => {
+  const facts = await readHistory(config, consentId);
+  if (facts.length === 0) throw new CommandFailed(`there is no consent ${consentId} in ${config.dataDir}`);
+  if (json) for (const fact of facts) print(JSON.stringify({ ...fact, data: JSON.parse(fact.data) }));
+  else print(table(facts.map(line)));
+};
+
+/** Every fact of a consent: from the streams that the read model names, and from what the log holds beyond it. */
+export const readHistory = async ({ dataDir }: Pick<Config, 'dataDir'>, consentId: string): Promise<readonly StoredEvent[]> => {
+  const file = join(dataDir, 'log.sqlite');
+  if (!existsSync(file)) throw new CommandFailed(`there is no log in ${dataDir}`);
+  const log = sqliteEventReader(file);
+  try {
+    const { streams, position } = knownStreams(join(dataDir, 'read-models.sqlite'), consentId);
+    const all = new Set([`consent-${consentId}`, ...streams, ...(await streamsBeyond(log, position, consentId))]);
+    const facts = await Promise.all([...all].map((stream) => log.read(stream)));
+    return facts.flat().sort((one, other) => one.position - other.position);
+  } finally {
+    await log.close();
+  }
+};
+
+const knownStreams = (file: string, consentId: string): { streams: readonly string[]; position: number } => {
+  if (!existsSync(file)) return { streams: [], position: 0 };
+  const rows = sqliteRows(file, { readOnly: true });
+  try {
+    return consentStreams(rows, consentId);
+  } finally {
+    rows.close();
+  }
+};
+
+const streamsBeyond = async (log: EventStore, position: number, consentId: string): Promise<readonly string[]> => {
+  const streams: string[] = [];
+  for (let at = position; ; ) {
+    const page = await log.readAll(at, PAGE);
+    for (const { correlationId, stream } of page) if (correlationId === consentId) streams.push(stream);
+    at = page.at(-1)?.position ?? at;
+    if (page.length < PAGE) return streams;
+  }
+};
+
+/** One fact as cells: position, moment, type, who caused it, and its public part. */
+export const line = ({ position, recordedAt, type, actor, data }: StoredEvent): string[] => [
+  String(position),
+  new Date(recordedAt).toISOString(),
+  type,
+  `${actor.kind} ${actor.id}`,
+  data,
+];

@@ -1,0 +1,66 @@
+import { Command } from 'commander';
+import { LogInUse } from '../adapters/event-store/sqlite.ts';
+import { ConfigError, configTable, type Loaded, loadConfig } from '../config.ts';
+import { OAuthError } from '../domain/oauth-error.ts';
+import { disableClient, registerClient } from './client.ts';
+import { CommandFailed } from './command-failed.ts';
+import { demo } from './demo.ts';
+import { history } from './history.ts';
+import { serveUntilStopped } from './serve.ts';
+import { table } from './table.ts';
+
+/** The command line: `countersign serve | demo | history | client | config`. */
+export const run = async (argv: readonly string[]): Promise<void> => {
+  const program = new Command('countersign').description('An event-sourced consent and authorization engine');
+  const settings = (command: Command): Loaded => loadConfig({ file: command.optsWithGlobals()['config'], env: process.env, cwd: process.cwd() });
+  program.option('--config <file>', 'the settings file (default: ./countersign.toml, if there is one)');
+
+  program
+    .command('serve', { isDefault: true })
+    .description('serve both listeners until a signal comes')
+    .option('--config <file>')
+    .action(async (_options, command: Command) => serveUntilStopped(settings(command).config));
+
+  program
+    .command('demo')
+    .description('play a whole ceremony over HTTPS, against the engine that runs or a private one')
+    .action(async (_options, command: Command) => demo(settings(command).config, console.log));
+
+  program
+    .command('history')
+    .argument('<consentId>')
+    .description('print the facts of a consent in order')
+    .option('--json', 'one JSON object per line')
+    .action(async (consentId: string, { json = false }: { json?: boolean }, command: Command) =>
+      history(settings(command).config, consentId, json, console.log),
+    );
+
+  const client = program.command('client').description('register and disable clients, while no engine runs on the data directory');
+  client
+    .command('register')
+    .argument('<metadata.json>', 'a file with the registration metadata (RFC 7591)')
+    .action(async (file: string, _options, command: Command) => registerClient(settings(command).config, file, console.log));
+  client
+    .command('disable')
+    .argument('<client_id>')
+    .action(async (clientId: string, _options, command: Command) => disableClient(settings(command).config, clientId, console.log));
+
+  program
+    .command('config')
+    .description('look at the settings')
+    .command('show')
+    .option('--sources', 'also print where each value comes from')
+    .action((options: { sources?: boolean }, command: Command) => {
+      const rows = configTable(settings(command));
+      console.log(table(rows.map(({ name, value, source, description }) => (options.sources ? [name, value, source, description] : [name, value]))));
+    });
+
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    // What an operator can mend is said in plain lines; anything else is ours, and comes whole.
+    const plain = error instanceof ConfigError || error instanceof LogInUse || error instanceof OAuthError || error instanceof CommandFailed;
+    console.error(plain ? `countersign: ${error.message}` : error);
+    process.exitCode = 1;
+  }
+};

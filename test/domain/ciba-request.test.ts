@@ -1,0 +1,276 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  answer,
+  cancel,
+  cibaRequest,
+  expire,
+  lastRetrieval,
+  ofPsu,
+  receive,
+  redeem,
+  retrieve,
+  type SignedAnswer,
+} from '../../src/domain/ciba-request/decider.ts';
+import type { CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
+import type { Consent } from '../../src/domain/consent/decider.ts';
+import {
+  approved,
+  authorised,
+  authorisedBy,
+  cancelled,
+  consentAfter,
+  denied,
+  ended,
+  expired,
+  lodged,
+  received,
+  redeemed,
+  rejected,
+  retrieved,
+  revoked,
+} from '../support/ceremony-facts.ts';
+import { eventIdAt, given, ID, personalPart, stateOf } from '../support/given.ts';
+
+const asked = (...past: CibaRequestFact[]) => given(cibaRequest, received, ...past);
+const at = <Fact extends CibaRequestFact>(fact: Fact, moment: number) => ({ ...fact, data: { ...fact.data, at: moment } });
+
+describe('a CIBA request is received', () => {
+  const ask = receive(received.data, 'W4SCT');
+
+  test('with its binding message', () => given(cibaRequest).when(ask).then(received));
+  test('without one', () => {
+    const plain = { ...received, personal: { bindingMessage: null } };
+    given(cibaRequest).when(receive(received.data, null)).then(plain);
+  });
+  test('once', () => asked().when(ask).then());
+});
+
+describe('a CIBA request is shown', () => {
+  const show = (data: Partial<typeof retrieved.data> = {}) => retrieve({ ...retrieved.data, ...data }, 'account-1 or account-2');
+  const changed = { ...retrieved, data: { ...retrieved.data, digest: 'digest-2', nonce: 'nonce-2', consentRevision: 1, at: 1011 } };
+  const again = show({ nonce: 'nonce-2', at: 1011 });
+  const onTablet = show({ deviceId: 'tablet' });
+  const toBob = show({ psuId: 'bob' });
+  const inTime = show({ at: 1299 });
+  const late = show({ at: 1300 });
+
+  test('to its PSU', () => asked().when(show()).then(retrieved));
+  test('to nobody else', () => asked().when(toBob).refuses('not_found'));
+  test('to nobody before it exists', () => given(cibaRequest).when(show()).refuses('not_found'));
+  test('on the same device again: nothing new', () => asked(retrieved).when(again).then());
+  test('on another device of the PSU', () => {
+    const elsewhere = { ...retrieved, data: { ...retrieved.data, deviceId: 'tablet' } };
+    asked(retrieved).when(onTablet).then(elsewhere);
+  });
+  test('again when its consent has changed', () => asked(retrieved).when(show(changed.data)).then(changed));
+  test('up to its last second', () => asked().when(inTime).then(at(retrieved, 1299)));
+  test('not after its time', () => asked().when(late).refuses('gone'));
+  test('not once it has expired', () => asked(expired).when(show()).refuses('gone'));
+  test('not once it was answered or cancelled', () => {
+    for (const end of [approved, denied, cancelled]) asked(end).when(show()).refuses('conflict');
+    asked(approved, redeemed).when(show()).refuses('conflict');
+  });
+  test('and what a device saw last is known', () => {
+    const request = ofPsu(stateOf(cibaRequest, received, retrieved, changed), 'alice');
+    expect(lastRetrieval(request, 'phone')).toMatchObject({ digest: 'digest-2', nonce: 'nonce-2', consentRevision: 1 });
+    expect(lastRetrieval(request, 'tablet')).toBeUndefined();
+  });
+});
+
+const tap: SignedAnswer = {
+  verdict: 'approved',
+  psuId: 'alice',
+  deviceId: 'phone',
+  keyThumbprint: 'key',
+  digest: 'digest',
+  nonce: 'nonce',
+  accountIds: ['account-1'],
+  jws: 'jws',
+  at: 1020,
+};
+const answers = (by: Partial<SignedAnswer>, consentRevision = 0) =>
+  answer({ ...tap, ...by }, consentRevision, () => ['account-1', 'account-2']);
+const yes = answers({});
+const no = answers({ verdict: 'denied', accountIds: [] });
+const lateYes = answers({ at: 1300 });
+const lateNo = answers({ verdict: 'denied', at: 1300 });
+const yesOfBob = answers({ psuId: 'bob' });
+
+describe('a CIBA request is answered', () => {
+  test('with yes', () => asked(retrieved).when(yes).then(approved));
+  test('with no', () => asked(retrieved).when(no).then(denied));
+  test('up to its last second', () => {
+    const inTime = answers({ at: 1299 });
+    asked(retrieved).when(inTime).then(at(approved, 1299));
+  });
+  test('by its PSU alone', () => {
+    given(cibaRequest).when(yes).refuses('not_found');
+    asked(retrieved).when(yesOfBob).refuses('not_found');
+    asked(retrieved, approved).when(yesOfBob).refuses('not_found');
+  });
+  test('not after its time', () => {
+    asked(retrieved).when(lateYes).refuses('gone');
+    asked(retrieved).when(lateNo).refuses('gone');
+    asked(retrieved, expired).when(yes).refuses('gone');
+  });
+  test('not once it was cancelled', () => asked(retrieved, cancelled).when(yes).refuses('conflict'));
+});
+
+describe('a CIBA request that was answered', () => {
+  test('takes the same answer twice as one', () => {
+    asked(retrieved, approved).when(yes).then();
+    asked(retrieved, denied).when(no).then();
+  });
+  test('does so also when its time or its consent went on', () => {
+    const repeated = answers({ at: 9999 }, 1);
+    asked(retrieved, approved, redeemed).when(repeated).then();
+    asked(retrieved, approved, expired).when(repeated).then();
+  });
+  test('takes no other verdict', () => {
+    asked(retrieved, approved).when(no).refuses('conflict');
+    asked(retrieved, denied).when(yes).refuses('conflict');
+    asked(retrieved, approved, redeemed).when(no).refuses('conflict');
+    asked(retrieved, approved, expired).when(no).refuses('conflict');
+  });
+  test('takes no answer of another device, nor over another text', () => {
+    const fromTablet = answers({ deviceId: 'tablet' });
+    const overAnother = answers({ digest: 'digest-2' });
+    asked(retrieved, approved).when(fromTablet).refuses('conflict');
+    asked(retrieved, approved).when(overAnother).refuses('conflict');
+  });
+});
+
+describe('an answer is over what its device was shown last', () => {
+  const changed = { ...retrieved, data: { ...retrieved.data, digest: 'digest-2', nonce: 'nonce-2', consentRevision: 1 } };
+
+  test.each<[string, CibaRequestFact[], Partial<SignedAnswer>, number]>([
+    ['that was never shown', [], {}, 0],
+    ['that another device was shown', [retrieved], { deviceId: 'tablet' }, 0],
+    ['with another digest', [retrieved], { digest: 'digest-2' }, 0],
+    ['with another nonce', [retrieved], { nonce: 'nonce-2' }, 0],
+    ['that was shown before the last time', [retrieved, changed], {}, 1],
+    ['whose consent has changed since', [retrieved], {}, 1],
+    ['whose consent is gone', [retrieved], {}, -1],
+  ])('not over a text %s', (_, past, by, consentRevision) => {
+    const shown = asked(...past);
+    shown.when(answers(by, consentRevision)).refuses('conflict');
+    shown.when(answers({ ...by, verdict: 'denied' }, consentRevision)).refuses('conflict');
+  });
+});
+
+describe('a yes chooses from the accounts shown', () => {
+  const choose = (accountIds: string[], from = ['account-1', 'account-2']) => answer({ ...tap, accountIds }, 0, () => from);
+  const approvedFor = (accountIds: string[]) => ({ ...approved, personal: { answer: 'jws', accountIds } });
+  const shown = asked(retrieved);
+
+  test('one', () => shown.when(choose(['account-2'])).then(approvedFor(['account-2'])));
+  test('all', () => shown.when(choose(['account-2', 'account-1'])).then(approvedFor(['account-2', 'account-1'])));
+  test('at least one', () => shown.when(choose([])).refuses('invalid_request'));
+  test('each once', () => shown.when(choose(['account-1', 'account-1'])).refuses('invalid_request'));
+  test('no other', () => shown.when(choose(['account-1', 'account-3'])).refuses('invalid_request'));
+  test('none where none were shown', () => shown.when(choose([], [])).then(approvedFor([])));
+  test('not one where none were shown', () => shown.when(choose(['account-1'], [])).refuses('invalid_request'));
+  test('as the text says that was signed', () => {
+    const read: unknown[] = [];
+    answer(tap, 0, ({ sealed }) => {
+      read.push(personalPart(sealed));
+      return ['account-1'];
+    })(stateOf(cibaRequest, received, retrieved));
+    expect(read).toEqual([retrieved.personal]);
+  });
+});
+
+describe('a CIBA request ends by itself', () => {
+  const cancels = cancel(cancelled.data);
+
+  test('when it is cancelled', () => asked(retrieved).when(cancels).then(cancelled));
+  test('when its time is over', () => asked(retrieved).when(expire(1300)).then(expired));
+  test('when its tokens were never fetched', () => asked(approved).when(expire(1300)).then(expired));
+  test('not before its time', () => asked(approved).when(expire(1299)).then());
+  test('once', () => {
+    for (const end of [denied, cancelled, expired]) {
+      asked(end).when(cancels).then();
+      asked(end).when(expire(1300)).then();
+    }
+    asked(approved, redeemed).when(expire(1300)).then();
+    asked(approved, redeemed).when(cancels).then();
+  });
+  test('not by a cancellation that comes after the yes', () => asked(approved).when(cancels).then());
+  test('not before it began', () => {
+    given(cibaRequest).when(cancels).then();
+    given(cibaRequest).when(expire(1300)).then();
+  });
+});
+
+const poll = (by: { clientId?: string; certificateThumbprint?: string; consent?: Consent; at?: number } = {}) =>
+  redeem({ clientId: 'tpp', certificateThumbprint: null, consent: consentAfter(lodged, authorised), grantId: 'grant-1', at: 1030, ...by });
+
+describe('a CIBA request is redeemed', () => {
+  const foreignPoll = poll({ clientId: 'other' });
+  const inTime = poll({ at: 1299 });
+  const late = poll({ at: 1300 });
+  const bound = { ...received, data: { ...received.data, certificateThumbprint: 'x5t' } };
+
+  test('once approved', () => asked(retrieved, approved).when(poll()).then(redeemed));
+  test('up to its last second', () => asked(approved).when(inTime).then(at(redeemed, 1299)));
+  test('again without a new fact: its grant knows whether there are tokens', () => asked(approved, redeemed).when(poll()).then());
+  test('not before the answer', () => asked(retrieved).when(poll()).refuses('authorization_pending'));
+  test('not after a no', () => asked(denied).when(poll()).refuses('access_denied'));
+  test('not after a no, however late', () => asked(denied).when(late).refuses('access_denied'));
+  test('not once it was cancelled', () => asked(cancelled).when(poll()).refuses('access_denied'));
+  test('not after its time', () => {
+    asked().when(late).refuses('expired_token');
+    asked(approved).when(late).refuses('expired_token');
+    asked(expired).when(poll()).refuses('expired_token');
+    asked(approved, expired).when(poll()).refuses('expired_token');
+  });
+  test('not before it exists', () => given(cibaRequest).when(poll()).refuses('invalid_grant'));
+  test('by its client alone, whatever its state', () => {
+    asked().when(foreignPoll).refuses('invalid_grant');
+    for (const end of [approved, denied, cancelled, expired, redeemed]) asked(end).when(foreignPoll).refuses('invalid_grant');
+  });
+  test('with the certificate that it was asked with', () => {
+    const [same, other] = [poll({ certificateThumbprint: 'x5t' }), poll({ certificateThumbprint: 'other' })];
+    given(cibaRequest, bound, approved).when(same).then(redeemed);
+    given(cibaRequest, bound, approved).when(other).refuses('invalid_grant');
+    given(cibaRequest, bound, approved).when(poll()).refuses('invalid_grant');
+  });
+});
+
+describe('a CIBA request yields tokens only for its consent', () => {
+  const brief = { ...lodged, data: { ...lodged.data, expiresAt: 1030 } };
+
+  test.each([
+    ['is absent', consentAfter()],
+    ['still waits', consentAfter(lodged)],
+  ])('not yet while the consent %s', (_, consent) => {
+    const early = poll({ consent });
+    asked(approved).when(early).refuses('authorization_pending');
+    asked(approved, redeemed).when(early).refuses('authorization_pending');
+  });
+
+  test.each([
+    ['was authorised by another request', consentAfter(lodged, authorisedBy('another'))],
+    ['was rejected', consentAfter(lodged, rejected)],
+    ['was revoked', consentAfter(lodged, authorised, revoked)],
+    ['is over', consentAfter(brief, authorised)],
+    ['has expired', consentAfter(lodged, authorised, ended)],
+  ])('not when the consent %s', (_, consent) => {
+    const vain = poll({ consent });
+    asked(approved).when(vain).refuses('access_denied');
+    asked(approved, redeemed).when(vain).refuses('access_denied');
+  });
+});
+
+describe('a CIBA request remembers', () => {
+  test('what was asked, how it was answered and what came of it', () =>
+    expect(stateOf(cibaRequest, received, retrieved, approved, redeemed)).toMatchObject({
+      status: 'redeemed',
+      requestId: ID,
+      clientId: 'tpp',
+      consentId: 'consent-1',
+      answer: { verdict: 'approved', deviceId: 'phone', digest: 'digest', at: 1020, eventId: eventIdAt(2) },
+      grantId: 'grant-1',
+    }));
+  test('nothing from before its beginning', () => expect(stateOf(cibaRequest, approved, redeemed)).toEqual({ status: 'absent' }));
+});

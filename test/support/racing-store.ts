@@ -1,0 +1,46 @@
+import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store.ts';
+
+/** A store for race tests: those who read a stream wait for each other, so that all decide on the same state. */
+export interface RacingStore extends EventStore {
+  /** The next `readers` reads of the stream return together, when the last of them has read. Reads after these pass. */
+  gather(stream: string, readers: number): void;
+}
+
+interface Gathering {
+  missing: number;
+  read: Promise<void>;
+  open(): void;
+}
+
+/** Puts races into any store; what is not gathered goes through as it is. */
+export const racingStore = (store: EventStore): RacingStore => {
+  const gatherings = new Map<string, Gathering>();
+
+  const allHaveRead = (stream: string): Promise<void> | undefined => {
+    const gathering = gatherings.get(stream);
+    if (gathering === undefined) return undefined;
+    gathering.missing -= 1;
+    if (gathering.missing === 0) {
+      gatherings.delete(stream);
+      gathering.open();
+    }
+    return gathering.read;
+  };
+
+  return {
+    append: (stream, events, expectedRevision) => store.append(stream, events, expectedRevision),
+    async read(stream, fromRevision): Promise<readonly StoredEvent[]> {
+      const events = await store.read(stream, fromRevision);
+      await allHaveRead(stream);
+      return events;
+    },
+    readAll: (afterPosition, limit) => store.readAll(afterPosition, limit),
+    head: () => store.head(),
+    follow: (afterPosition) => store.follow(afterPosition),
+    close: () => store.close(),
+    gather(stream, readers) {
+      const { promise: read, resolve: open } = Promise.withResolvers<void>();
+      gatherings.set(stream, { missing: readers, read, open });
+    },
+  };
+};
