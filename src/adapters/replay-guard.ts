@@ -27,6 +27,7 @@ export const sqliteReplayGuard = (file: string, clock: Clock): ReplayGuard & { c
   const flush = () => {
     const batch = waiting;
     waiting = [];
+    if (batch.length === 0) return;
     try {
       begin.run();
       const first = batch.map(({ identifier, expiresAt }) => insert.run(identifier, expiresAt).changes === 1);
@@ -35,7 +36,7 @@ export const sqliteReplayGuard = (file: string, clock: Clock): ReplayGuard & { c
         resolve(first[index] === true);
       });
     } catch (error) {
-      if (db.isTransaction) db.exec('rollback');
+      if (db.isOpen && db.isTransaction) db.exec('rollback');
       for (const { reject } of batch) reject(error);
     }
   };
@@ -48,7 +49,7 @@ export const sqliteReplayGuard = (file: string, clock: Clock): ReplayGuard & { c
       }),
     close() {
       clearInterval(timer);
-      if (waiting.length > 0) flush();
+      flush();
       db.close();
     },
   };

@@ -28,10 +28,11 @@ export const makeApp = (deps: AppDeps): Express => {
   app.use(discoveryRoutes(deps));
   app.use(PATHS.accountAccessConsents, consentRoutes(deps));
   app.use(PATHS.approver, approverRoutes(deps));
-  app.use((req) => {
+  app.use((req, res) => {
     const known = [PATHS.token, PATHS.backchannelAuthentication, PATHS.introspection, PATHS.revocation] as readonly string[];
     if (!known.includes(req.path)) throw new OAuthError('not_found', 'there is nothing here');
     if (req.method === 'POST') throw new OAuthError('invalid_request', 'parameters belong in the body, not in the query');
+    res.set('Allow', 'POST');
     throw new OAuthError('method_not_allowed', 'this endpoint is called with POST');
   });
   return app.use(errorHandler(deps.onFault));

@@ -50,5 +50,5 @@ const readBody = (req: IncomingMessage, limitBytes: number): Promise<string> =>
       else reject(new OAuthError('content_too_large', 'the body is too large'));
     });
     req.on('end', () => resolve(Buffer.concat(chunks).toString()));
-    req.on('error', reject);
+    req.on('error', (cause) => reject(new OAuthError('invalid_request', 'the body ended too early', { cause })));
   });

@@ -40,6 +40,9 @@ export const listener = ({
       const refusal = asRefusal(error);
       if (refusal.error === 'server_error') onFault(error);
       reply = refusalReply(refusal);
+      // RFC 6749, section 5.2: who tried a scheme of HTTP is told which one there is.
+      if (refusal.error === 'invalid_client' && req.headers.authorization !== undefined)
+        reply = { ...reply, headers: { ...reply.headers, 'WWW-Authenticate': 'Basic realm="Countersign"' } };
     }
     send(res, reply);
   };

@@ -2,9 +2,9 @@ import { clientLookup } from './client-lookup.ts';
 import { consentHistory } from './consent-history.ts';
 import { consentLookup } from './consent-lookup.ts';
 import { deviceLookup } from './device-lookup.ts';
-import { liveRequests } from './live-requests.ts';
+import { pendingRequests } from './pending-requests.ts';
 import type { Projection } from './projection.ts';
 import { tokenLookup } from './token-lookup.ts';
 
 /** Every read model of a node. */
-export const projections: readonly Projection[] = [clientLookup, deviceLookup, liveRequests, consentLookup, tokenLookup, consentHistory];
+export const projections: readonly Projection[] = [clientLookup, deviceLookup, pendingRequests, consentLookup, tokenLookup, consentHistory];

@@ -1,4 +1,4 @@
-import { concatMap, type Observable, Subject, type Subscription, of } from 'rxjs';
+import { filter, firstValueFrom, type Observable, Subject, type Subscription, tap, throwError, throwIfEmpty, timeout } from 'rxjs';
 import { type DomainEvent, decode } from '../domain/catalogue.ts';
 import type { EventStore, Page } from '../domain/ports/event-store.ts';
 import type { Rows } from '../domain/ports/rows.ts';
@@ -16,7 +16,7 @@ export interface Projections {
   position(): number;
   /** Resolves when the projections have reached the position; rejects when they stop before, or do not get there in time. */
   reached(position: number, withinMs?: number): Promise<void>;
-  /** Tells after every page that was applied. Errors when a projection stops: it stays stopped. */
+  /** Tells after every page that was applied. Errors when a projection stops: it stays stopped. Ends when it is stopped, or the log is closed. */
   applied: Observable<number>;
   stop(): void;
 }
@@ -39,93 +39,110 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
   const checkpoints = prepare(rows, projections, head);
   const handlers = handlersByType(projections);
   const applied = new Subject<number>();
+  const caughtUp = Promise.withResolvers<void>();
   const start = Math.min(...checkpoints.values());
   let at = start;
-  let failure: ProjectionStopped | null = null;
-
   let uncommitted = 0;
   let timer: NodeJS.Timeout | undefined;
+  let subscription: Subscription | undefined;
+
+  const apply = ({ events }: Page): void => {
+    if (uncommitted === 0) rows.begin();
+    rows.run('savepoint page');
+    let next = at;
+    try {
+      for (const stored of events) {
+        next += 1;
+        if (stored.position !== next) throw new Error(`expected event ${next}, got ${stored.position}`);
+        const event = decode(stored);
+        for (const { name, handle } of handlers.get(event.type) ?? []) if (next > (checkpoints.get(name) ?? 0)) handle(rows, event);
+      }
+    } catch (cause) {
+      // What was applied before may have been seen already and stays; of this page nothing does.
+      if (uncommitted === 0) rows.rollback();
+      else rows.run('rollback to page');
+      throw new ProjectionStopped(next, { cause });
+    }
+    rows.run('release page');
+    at = next;
+    uncommitted += events.length;
+    if (uncommitted >= COMMIT_EVENTS) commit();
+    else timer ??= setTimeout(commitOrFail, COMMIT_MS).unref();
+  };
 
   const commit = () => {
     clearTimeout(timer);
     timer = undefined;
     if (uncommitted === 0) return;
+    uncommitted = 0;
     rows.run('update projection set position = max(position, ?)', at);
     rows.commit();
-    uncommitted = 0;
   };
 
-  const apply = ({ events }: Page): void => {
-    if (events.length === 0) return;
-    if (uncommitted === 0) rows.begin();
-    for (const stored of events) {
-      uncommitted += 1;
-      if (stored.position !== at + 1) throw new Error(`expected event ${at + 1}, got ${stored.position}`);
-      const event = decode(stored);
-      for (const { name, handle } of handlers.get(event.type) ?? []) if (stored.position > (checkpoints.get(name) ?? 0)) handle(rows, event);
-      at = stored.position;
-    }
-    if (uncommitted >= COMMIT_EVENTS) commit();
-    else timer ??= setTimeout(commit, COMMIT_MS).unref();
-  };
-
-  let subscription: Subscription | undefined;
-  const caughtUp = new Promise<void>((resolve, reject) => {
-    const fail = (cause: unknown) => {
-      clearTimeout(timer);
-      if (uncommitted > 0) rows.rollback();
-      failure = new ProjectionStopped(at + 1, { cause });
-      reject(failure);
-      applied.error(failure);
-    };
-    subscription = store
-      .follow(start)
-      .pipe(
-        concatMap((page) => {
-          apply(page);
-          return of(page);
-        }),
-      )
-      .subscribe({
-        next: (page) => {
-          applied.next(at);
-          if (page.caughtUp) resolve();
-        },
-        error: fail,
-        complete: () => {
-          commit();
-          applied.complete();
-        },
-      });
-  });
-  caughtUp.catch(() => undefined);
-
-  const reached = (position: number, withinMs = REACHED_WITHIN_MS): Promise<void> => {
-    if (at >= position) return Promise.resolve();
-    if (failure !== null) return Promise.reject(failure);
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => done(() => reject(new Error(`the projections did not reach position ${position} in time`))), withinMs);
-      const watch = applied.subscribe({ next: (now) => now >= position && done(resolve), error: (error) => done(() => reject(error)) });
-      const done = (tell: () => void) => {
-        clearTimeout(late);
-        watch.unsubscribe();
-        tell();
-      };
-    });
-  };
-
-  const stop = () => {
+  const fail = (cause: unknown) => {
+    const failure = cause instanceof ProjectionStopped ? cause : new ProjectionStopped(at + 1, { cause });
     subscription?.unsubscribe();
-    if (failure === null) commit();
+    caughtUp.reject(failure);
+    applied.error(failure);
   };
 
-  return { caughtUp, position: () => at, reached, applied, stop };
+  const commitOrFail = () => {
+    try {
+      commit();
+    } catch (cause) {
+      fail(cause);
+    }
+  };
+
+  const end = () => {
+    commitOrFail();
+    caughtUp.reject(new ProjectionStopped(at + 1));
+    applied.complete();
+  };
+
+  const reached = async (position: number, withinMs = REACHED_WITHIN_MS): Promise<void> => {
+    if (at >= position) return;
+    await firstValueFrom(
+      applied.pipe(
+        filter((now) => now >= position),
+        throwIfEmpty(() => new ProjectionStopped(at + 1)),
+        timeout({ first: withinMs, with: () => throwError(() => new Error(`the projections did not reach position ${position} in time`)) }),
+      ),
+    );
+  };
+
+  subscription = store
+    .follow(start)
+    .pipe(tap((page) => page.events.length > 0 && apply(page)))
+    .subscribe({
+      next: ({ caughtUp: border }) => {
+        applied.next(at);
+        if (border) caughtUp.resolve();
+      },
+      error: fail,
+      complete: end,
+    });
+  caughtUp.promise.catch(() => undefined);
+
+  return {
+    caughtUp: caughtUp.promise,
+    position: () => at,
+    reached,
+    applied,
+    stop() {
+      subscription?.unsubscribe();
+      end();
+    },
+  };
 };
 
 /** Makes the tables that are missing or of an older version, and tells where each projection stands. */
 const prepare = (rows: Rows, projections: readonly Projection[], head: number): ReadonlyMap<string, number> => {
   rows.begin();
   rows.run(CHECKPOINTS);
+  // A projection that does not run now would miss what is applied now: it begins again when it comes back.
+  const names = JSON.stringify(projections.map(({ name }) => name));
+  rows.run('delete from projection where name not in (select value from json_each(?))', names);
   const positions = new Map<string, number>();
   for (const { name, version, tables } of projections) {
     const known = rows.get<{ version: number; position: number }>('select version, position from projection where name = ?', name);
@@ -149,6 +166,7 @@ type Handler = { name: string; handle: (rows: Rows, event: DomainEvent) => void 
 const handlersByType = (projections: readonly Projection[]): ReadonlyMap<string, readonly Handler[]> => {
   const byType = new Map<string, Handler[]>();
   for (const { name, on } of projections)
-    for (const [type, handle] of Object.entries(on)) byType.set(type, [...(byType.get(type) ?? []), { name, handle: handle as Handler['handle'] }]);
+    for (const [type, handle] of Object.entries(on))
+      byType.set(type, [...(byType.get(type) ?? []), { name, handle: handle as Handler['handle'] }]);
   return byType;
 };

@@ -350,7 +350,8 @@ export const eventStoreContract = (adapter: string, openStore: OpenStore): void 
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const idsOf = (events: readonly { id: string }[]): string[] => events.map((event) => event.id);
-const places = (events: readonly StoredEvent[]): string[] => events.map(({ stream, revision, position }) => `${stream}/${revision} ${position}`);
+const places = (events: readonly StoredEvent[]): string[] =>
+  events.map(({ stream, revision, position }) => `${stream}/${revision} ${position}`);
 const positionsOf = (pages: readonly Page[]): number[] => pages.flatMap((page) => page.events.map((event) => event.position));
 const reasons = (outcomes: readonly PromiseSettledResult<unknown>[]): unknown[] =>
   outcomes.filter((outcome) => outcome.status === 'rejected').map((outcome) => (outcome.reason as Error).constructor);

@@ -1,7 +1,7 @@
-import { afterAll } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from '@jest/globals';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
 import { eventStoreContract } from './event-store.contract.ts';

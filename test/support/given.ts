@@ -45,6 +45,12 @@ export const stateOf = <State, Family extends AnyFamily>(
   ...past: FactOf<Family>[]
 ): State => recorded(events, ...past).reduce(evolve, initial);
 
+/** That this refuses with a code. */
+export const expectRefusal = (act: () => unknown, error: OAuthErrorCode): void => {
+  expect(act).toThrow(OAuthError);
+  expect(act).toThrow(expect.objectContaining({ error }));
+};
+
 /** Given a past, when a decision is taken, then it states these facts (none: it has nothing new to say), or refuses with a code. */
 export const given = <State, Family extends AnyFamily>(decider: Decider<State, Family>, ...past: FactOf<Family>[]) => ({
   when: (decision: Decision<State, Family>) => ({
@@ -55,10 +61,6 @@ export const given = <State, Family extends AnyFamily>(decider: Decider<State, F
       // What was decided can be kept, and read again.
       recorded(decider.events, ...decided);
     },
-    refuses: (error: OAuthErrorCode): void => {
-      const decide = () => decision(stateOf(decider, ...past));
-      expect(decide).toThrow(OAuthError);
-      expect(decide).toThrow(expect.objectContaining({ error }));
-    },
+    refuses: (code: OAuthErrorCode): void => expectRefusal(() => decision(stateOf(decider, ...past)), code),
   }),
 });

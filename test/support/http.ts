@@ -5,12 +5,12 @@ import type { TestEngine } from './engine.ts';
 
 type Headers = Record<string, string>;
 
-/** POSTs a form and gives the bare response. */
+/** POSTs a form, or a text as it stands, and gives the bare response. */
 export const sendForm = ({ url }: TestEngine, path: string, form: Record<string, string> | string, headers: Headers = {}): Promise<Response> =>
   fetch(url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-    body: new URLSearchParams(form).toString(),
+    body: typeof form === 'string' ? form : new URLSearchParams(form).toString(),
   });
 
 /** Sends JSON: an object is written, a string is sent as it stands. */

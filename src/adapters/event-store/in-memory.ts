@@ -20,13 +20,15 @@ export const inMemoryEventStore = ({ now = Date.now }: { now?: () => number } = 
       throw new RevisionConflict(stream, expectedRevision, past.length - 1);
     }
     const recordedAt = Math.max(now(), log.at(-1)?.recordedAt ?? 0);
-    const stored = events.map((event, index): StoredEvent => ({
-      ...event,
-      stream,
-      revision: past.length + index,
-      position: log.length + 1 + index,
-      recordedAt,
-    }));
+    const stored = events.map(
+      (event, index): StoredEvent => ({
+        ...event,
+        stream,
+        revision: past.length + index,
+        position: log.length + 1 + index,
+        recordedAt,
+      }),
+    );
     streams.set(stream, [...past, ...stored]);
     log.push(...stored);
     commits.next(stored);

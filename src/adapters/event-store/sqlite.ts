@@ -37,7 +37,8 @@ const SCHEMA = `create table if not exists event (
   unique (stream, revision)
 ) strict`;
 
-const COLUMNS = 'position, stream, revision, id, type, version, recorded_at, actor_kind, actor_id, correlation_id, causation_id, data, sealed';
+const COLUMNS =
+  'position, stream, revision, id, type, version, recorded_at, actor_kind, actor_id, correlation_id, causation_id, data, sealed';
 
 // One commit takes at most this many appends, so that a burst does not hold the event loop for long.
 const BATCH = 512;
@@ -93,6 +94,17 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
     for (const { reject } of queue.splice(0)) reject(error);
   };
 
+  const fail = (cause: unknown) => {
+    // Whether the commit reached the disk is unknown now: only a restart, which reads the file again, can tell.
+    const error = new StoreStopped('a write to the log failed', { cause });
+    try {
+      if (db.isTransaction) rollback.run();
+    } finally {
+      stop(error);
+      commits.error(error);
+    }
+  };
+
   /** Writes one append inside the open transaction; the events, or the place where a repeated one already stands. */
   const write = ({ stream, events, expectedRevision }: Pending, position: number): StoredEvent[] | Appended => {
     const past = readStream(stream);
@@ -106,9 +118,8 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
     const stored = events.map((event, index): StoredEvent => {
       const { id, type, version, actor, correlationId, causationId, data, sealed } = event;
       const place = { stream, revision: revision + 1 + index, position: position + 1 + index, recordedAt: clock };
-      insert.run(
-        ...[place.position, stream, place.revision, id, type, version, clock, actor.kind, actor.id, correlationId, causationId, data, sealed],
-      );
+      const who = [actor.kind, actor.id, correlationId, causationId];
+      insert.run(place.position, stream, place.revision, id, type, version, clock, ...who, data, sealed);
       return { id, type, version, actor, correlationId, causationId, data, sealed, ...place };
     });
     recent.set(stream, [...past, ...stored]);
@@ -137,11 +148,7 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
       }
       (stored.length > 0 ? commit : rollback).run();
     } catch (cause) {
-      // Whether the commit reached the disk is unknown now: only a restart, which reads the file again, can tell.
-      if (db.isTransaction) rollback.run();
-      const error = new StoreStopped('a write to the log failed', { cause });
-      stop(error);
-      commits.error(error);
+      fail(cause);
       return;
     }
     queue = queue.slice(batch.length);
@@ -154,8 +161,16 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
 
   const checkpoint = () => {
     idle = undefined;
-    if (scheduled) idle = setTimeout(checkpoint, IDLE_MS).unref();
-    else if (stopped === null) db.exec('pragma wal_checkpoint(passive)');
+    if (stopped !== null) return;
+    if (scheduled) {
+      idle = setTimeout(checkpoint, IDLE_MS).unref();
+      return;
+    }
+    try {
+      db.exec('pragma wal_checkpoint(passive)');
+    } catch (cause) {
+      fail(cause);
+    }
   };
 
   const schedule = () => {

@@ -10,7 +10,7 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { clientName } from '../../projections/client-lookup.ts';
-import { findLiveConsent, waitingFor } from '../../projections/live-requests.ts';
+import { findPending, waitingFor } from '../../projections/pending-requests.ts';
 import { send } from '../listener.ts';
 import { parse } from '../parse.ts';
 import type { ReadModels } from '../read-models.ts';
@@ -75,7 +75,7 @@ export const answerRoute = ({ decide, persist, load, statements, sealer, readMod
     const at = clock();
     if (claims.aud !== issuer || claims.request_id !== requestId) throw new OAuthError('invalid_token', 'the answer is for another request');
     if (claims.exp <= at) throw new OAuthError('invalid_token', 'the answer has expired: sign it again');
-    const consentId = findLiveConsent(readModels.rows, requestId) ?? ofPsu(await load(cibaRequest, requestId), registered.psuId).consentId;
+    const consentId = findPending(readModels.rows, requestId)?.consent_id ?? ofPsu(await load(cibaRequest, requestId), registered.psuId).consentId;
     const { verdict, digest, nonce, account_ids: accountIds } = claims;
     const signed = { verdict, psuId: registered.psuId, deviceId, keyThumbprint: registered.keyThumbprint, digest, nonce, accountIds, jws, at };
     const { revision } = await load(consent, consentId);

@@ -17,7 +17,7 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
-import { liveCount, pendingReached } from '../../projections/live-requests.ts';
+import { pendingCount, pendingReached } from '../../projections/pending-requests.ts';
 import type { Endpoint } from '../listener.ts';
 import { parse } from '../parse.ts';
 import { json } from '../reply.ts';
@@ -77,7 +77,7 @@ export const backchannelAuthentication = (deps: {
   };
 
   const withinLimits = (clientId: string, psuId: string) => {
-    if (liveCount(rows, clientId) >= settings.pendingRequestsPerClient) throw new OAuthError('access_denied', 'this client has too many pending requests');
+    if (pendingCount(rows, clientId) >= settings.pendingRequestsPerClient) throw new OAuthError('access_denied', 'this client has too many pending requests');
     if (pendingReached(rows, psuId, settings.pendingRequestsPerPsu)) throw new OAuthError('access_denied', 'too many requests wait for this PSU');
   };
 

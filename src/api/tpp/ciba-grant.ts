@@ -6,7 +6,7 @@ import { grant, open } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
-import { pollStatus } from '../../projections/live-requests.ts';
+import { findPending } from '../../projections/pending-requests.ts';
 import type { Form } from '../form.ts';
 import { json, type Reply, refusalReply } from '../reply.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
@@ -21,11 +21,6 @@ const EXPIRED = refusalReply(new OAuthError('expired_token', 'auth_req_id has ex
 /** The CIBA grant: a TPP polls with its auth_req_id (CIBA Core 1.0, sections 10.1 and 11). */
 export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens: Tokens; pacing: PollPacing; clock: Clock; ids: Ids }) => {
   const { decide, load, rows, tokens, pacing, clock, ids } = deps;
-
-  const consentIdOf = async (requestId: string): Promise<string> => {
-    const request = await load(cibaRequest, requestId);
-    return request.status === 'absent' ? '' : request.consentId;
-  };
 
   const issue = async (authReqId: string, request: ReceivedCibaRequest, client: AuthenticatedClient, grantId: string): Promise<Reply> => {
     const { requestId, psuId, consentId, scope, acr, answer } = request;
@@ -57,14 +52,15 @@ export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens
     const requestId = ids.hash(authReqId);
     const { clientId, certificateThumbprint } = client;
     const at = clock();
-    const live = pollStatus(rows, requestId);
-    if (live?.status === 'pending' && live.client_id === clientId) {
-      if (at >= live.expires_at) return EXPIRED;
-      return pacing.tooSoon(requestId, live.interval_seconds, live.expires_at) ? SLOW_DOWN : PENDING;
+    const pending = findPending(rows, requestId);
+    if (pending?.client_id === clientId) {
+      if (at >= pending.expires_at) return EXPIRED;
+      return pacing.tooSoon(requestId, pending.interval_seconds, pending.expires_at) ? SLOW_DOWN : PENDING;
     }
 
     // From here on nothing is believed but the streams.
-    const consentId = live?.consent_id ?? (await consentIdOf(requestId));
+    const request = await load(cibaRequest, requestId);
+    const consentId = request.status === 'absent' ? '' : request.consentId;
     const [consentState, registered] = await Promise.all([load(consent, consentId), load(clientDecider, clientId)]);
     activeClient(registered);
     const grantId = ids.derived(`grant/${requestId}`);

@@ -126,7 +126,8 @@ export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, is
       await readModels.reached(position);
       send(res, noContent(204));
     })
-    .all(['/', '/:consentId'], () => {
+    .all(['/', '/:consentId'], (req, res) => {
+      res.set('Allow', req.path === '/' ? 'POST' : 'GET, HEAD, DELETE');
       throw new OAuthError('method_not_allowed', 'the method is not allowed here');
     })
     .use(refusedConsent);

@@ -152,13 +152,11 @@ export const cancel =
   (request) =>
     request.status === 'pending' ? [{ type: 'CibaRequestCancelled', data }] : [];
 
-/** Records that the time is over, for a request that was not answered, or whose tokens were never fetched. */
+/** Records that the time is over for a request that nobody has answered. */
 export const expire =
   (at: number): Decides =>
   (request) =>
-    (request.status === 'pending' || request.status === 'approved') && at >= request.expiresAt
-      ? [{ type: 'CibaRequestExpired', data: { at } }]
-      : [];
+    request.status === 'pending' && at >= request.expiresAt ? [{ type: 'CibaRequestExpired', data: { at } }] : [];
 
 /**
  * The TPP polls with its auth_req_id (CIBA Core 1.0, sections 10.1 and 11). An approved request whose consent covers it is redeemed

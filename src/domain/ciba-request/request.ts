@@ -72,8 +72,8 @@ export const lifeOf = (
   return Math.min(Math.max(asked, limits.minExpirySeconds), limits.maxExpirySeconds);
 };
 
-// Shown on a small screen, letter for letter: no controls, no invisible or direction-changing characters, no line breaks, no links.
-// (Invisible are also letters and marks that a screen leaves out, the blank Braille pattern and the signs for what could not be read.)
+// Shown on a small screen, letter for letter: no controls, no invisible or direction-changing characters, no line breaks, no links,
+// no signs that stand for what was lost. Some letters and marks, and the blank Braille pattern, are invisible too.
 const SHOWABLE = /^[[\p{L}\p{M}\p{N}\p{P}\p{S} ]--[\p{Default_Ignorable_Code_Point}\u2800\uFFFC\uFFFD]]+$/v;
 const BLANK = /^ *$/;
 const LINK = /:\/\/|www\./i;

@@ -5,7 +5,7 @@ import { grant, revoke } from '../../domain/grant/decider.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { overdueConsents } from '../consent-lookup.ts';
-import { cancellationsDue, findLiveConsent, overdueRequests } from '../live-requests.ts';
+import { cancellationsDue, findPending, overdueRequests } from '../pending-requests.ts';
 import { revocationsDue } from '../token-lookup.ts';
 import type { Reaction } from './runner.ts';
 
@@ -30,7 +30,7 @@ export const expireRequests = ({ decide, rows, clock, ids }: Deps): Reaction => 
     overdueRequests(rows, clock(), limit).map((requestId) => ({
       key: requestId,
       act: () =>
-        decide(cibaRequest, requestId, expireRequest(clock()), command(ids, 'expire-requests', findLiveConsent(rows, requestId) ?? requestId)),
+        decide(cibaRequest, requestId, expireRequest(clock()), command(ids, 'expire-requests', findPending(rows, requestId)?.consent_id ?? requestId)),
     })),
 });
 
@@ -55,7 +55,7 @@ export const cancelRequests = ({ decide, rows, clock, ids }: Deps): Reaction => 
           cibaRequest,
           requestId,
           cancel({ reason, at: clock() }),
-          command(ids, 'cancel-requests', findLiveConsent(rows, requestId) ?? requestId),
+          command(ids, 'cancel-requests', findPending(rows, requestId)?.consent_id ?? requestId),
         ),
     })),
 });

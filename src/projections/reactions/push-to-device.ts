@@ -7,7 +7,7 @@ import type { Rows } from '../../domain/ports/rows.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { attempted, push } from '../../domain/push/decider.ts';
 import { type DeviceRow, findDevice, type PushDue, pushesDue } from '../device-lookup.ts';
-import { findLiveConsent } from '../live-requests.ts';
+import { findPending } from '../pending-requests.ts';
 import type { Reaction } from './runner.ts';
 
 const ENGINE = { kind: 'engine', id: 'push-to-device' } as const;
@@ -22,7 +22,7 @@ type Deps = Parameters<typeof pushToDevice>[0];
 
 const wake = async ({ decide, rows, sealer, sender, clock, ids }: Deps, due: PushDue): Promise<void> => {
   const row = findDevice(rows, due.deviceId);
-  const consentId = findLiveConsent(rows, due.requestId);
+  const consentId = findPending(rows, due.requestId)?.consent_id;
   if (row === undefined || consentId === undefined) return;
   const command = () => ({ id: ids.uuid(), actor: ENGINE, correlationId: consentId, causationId: null });
   const outcome = await send(sender, pushTokenOf(row, sealer), due, clock());

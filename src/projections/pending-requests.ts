@@ -1,0 +1,107 @@
+import type { Sealed } from '../domain/ports/sealer.ts';
+import type { Rows } from '../domain/ports/rows.ts';
+import type { Projection } from './projection.ts';
+
+/**
+ * The CIBA requests that wait for their answer: what a poll asks and what a PSU's devices list. One that was answered, cancelled or has
+ * expired leaves; its stream tells what became of it.
+ */
+export const pendingRequests: Projection = {
+  name: 'pending_requests',
+  version: 1,
+  tables: {
+    pending_request: [
+      `create table pending_request (
+        request_id text primary key, client_id text not null, psu_id text not null, consent_id text not null,
+        interval_seconds integer not null, received_at integer not null, expires_at integer not null, sealed text not null,
+        cancel_reason text
+      ) strict, without rowid`,
+      'create index pending_request_psu on pending_request (psu_id)',
+      'create index pending_request_consent on pending_request (consent_id)',
+      'create index pending_request_expiry on pending_request (expires_at)',
+      'create index pending_request_cancel on pending_request (cancel_reason) where cancel_reason is not null',
+    ],
+    pending_count: ['create table pending_count (client_id text primary key, pending integer not null) strict, without rowid'],
+  },
+  on: {
+    CibaRequestReceived: (rows, { id, data, sealed }) => {
+      rows.run(
+        'insert into pending_request values (?, ?, ?, ?, ?, ?, ?, ?, null)',
+        id,
+        data.clientId,
+        data.psuId,
+        data.consentId,
+        data.intervalSeconds,
+        data.at,
+        data.expiresAt,
+        JSON.stringify(sealed),
+      );
+      rows.run('insert into pending_count values (?, 1) on conflict (client_id) do update set pending = pending + 1', data.clientId);
+    },
+    CibaRequestApproved: (rows, { id }) => noLongerPending(rows, id),
+    CibaRequestDenied: (rows, { id }) => noLongerPending(rows, id),
+    CibaRequestExpired: (rows, { id }) => noLongerPending(rows, id),
+    CibaRequestCancelled: (rows, { id }) => noLongerPending(rows, id),
+    ConsentRevoked: (rows, { id }) => cancelThoseOf(rows, 'consent_id', id, 'consent_ended'),
+    ConsentExpired: (rows, { id }) => cancelThoseOf(rows, 'consent_id', id, 'consent_ended'),
+    ClientDisabled: (rows, { id }) => cancelThoseOf(rows, 'client_id', id, 'client_disabled'),
+  },
+};
+
+const noLongerPending = (rows: Rows, requestId: string) => {
+  const gone = rows.get<{ client_id: string }>('delete from pending_request where request_id = ? returning client_id', requestId);
+  if (gone !== undefined) rows.run('update pending_count set pending = pending - 1 where client_id = ?', gone.client_id);
+};
+
+const cancelThoseOf = (rows: Rows, column: 'consent_id' | 'client_id', id: string, reason: CancelReason) =>
+  rows.run(`update pending_request set cancel_reason = ? where ${column} = ?`, reason, id);
+
+/** What a poll needs to know of a request that waits for its answer. */
+export interface PendingRequest {
+  client_id: string;
+  consent_id: string;
+  interval_seconds: number;
+  expires_at: number;
+}
+
+export const findPending = (rows: Rows, requestId: string): PendingRequest | undefined =>
+  rows.get<PendingRequest>('select client_id, consent_id, interval_seconds, expires_at from pending_request where request_id = ?', requestId);
+
+/** One request that waits for its PSU. */
+export interface WaitingRequest {
+  requestId: string;
+  clientId: string;
+  expiresAt: number;
+  sealed: Sealed;
+}
+
+/** The requests that wait for a PSU's answer, oldest first. */
+export const waitingFor = (rows: Rows, psuId: string, at: number): readonly WaitingRequest[] =>
+  rows
+    .all<{ request_id: string; client_id: string; expires_at: number; sealed: string }>(
+      `select request_id, client_id, expires_at, sealed from pending_request
+       where psu_id = ? and expires_at > ? order by received_at, request_id`,
+      psuId,
+      at,
+    )
+    .map((row) => ({ requestId: row.request_id, clientId: row.client_id, expiresAt: row.expires_at, sealed: JSON.parse(row.sealed) }));
+
+/** Whether a PSU has this many pending requests already. */
+export const pendingReached = (rows: Rows, psuId: string, count: number): boolean =>
+  rows.get('select 1 from pending_request where psu_id = ? limit 1 offset ?', psuId, count - 1) !== undefined;
+
+/** How many requests of a client are pending. */
+export const pendingCount = (rows: Rows, clientId: string): number =>
+  rows.get<{ pending: number }>('select pending from pending_count where client_id = ?', clientId)?.pending ?? 0;
+
+/** The pending requests whose time is over. */
+export const overdueRequests = (rows: Rows, at: number, limit: number): readonly string[] =>
+  rows
+    .all<{ request_id: string }>('select request_id from pending_request where expires_at <= ? order by expires_at limit ?', at, limit)
+    .map((row) => row.request_id);
+
+type CancelReason = 'consent_ended' | 'client_disabled';
+
+/** The pending requests that nobody can answer any more. */
+export const cancellationsDue = (rows: Rows, limit: number): readonly { requestId: string; reason: CancelReason }[] =>
+  rows.all('select request_id as requestId, cancel_reason as reason from pending_request where cancel_reason is not null limit ?', limit);

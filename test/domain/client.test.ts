@@ -1,0 +1,87 @@
+import { describe, expect, test } from '@jest/globals';
+import { activeClient, client, disable, register, replaceMetadata } from '../../src/domain/client/decider.ts';
+import type { ClientFact } from '../../src/domain/client/events.ts';
+import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
+import { expectRefusal, given, stateOf } from '../support/given.ts';
+
+const metadata = clientMetadata.parse({
+  client_name: 'A TPP',
+  profile: 'plain',
+  token_endpoint_auth_method: 'private_key_jwt',
+  jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y' }] },
+});
+const withSecret: ClientMetadata = { ...metadata, token_endpoint_auth_method: 'client_secret_basic' };
+const renamed: ClientMetadata = { ...metadata, client_name: 'Another name' };
+const forbidden: ClientMetadata = { ...withSecret, profile: 'fapi-ciba' };
+
+const registered: ClientFact = { type: 'ClientRegistered', data: { metadata, secretHash: null, at: 1000 } };
+const registeredWithSecret: ClientFact = { type: 'ClientRegistered', data: { metadata: withSecret, secretHash: 'hash', at: 1000 } };
+const replacedBy = (given: ClientMetadata): ClientFact => ({ type: 'ClientMetadataReplaced', data: { metadata: given, at: 1010 } });
+const disabled: ClientFact = { type: 'ClientDisabled', data: { at: 1020 } };
+
+describe('a client is registered', () => {
+  test('with its metadata', () =>
+    given(client)
+      .when(register(metadata, null, 1000))
+      .then(registered));
+  test('with the hash of its secret, where it has one', () =>
+    given(client)
+      .when(register(withSecret, 'hash', 1000))
+      .then(registeredWithSecret));
+  test('under a client_id that nobody ever had', () => {
+    given(client, registered)
+      .when(register(metadata, null, 1000))
+      .refuses('conflict');
+    given(client, registered, disabled)
+      .when(register(metadata, null, 1000))
+      .refuses('conflict');
+  });
+  test('not with a secret that it does not use', () =>
+    given(client)
+      .when(register(metadata, 'hash', 1000))
+      .refuses('invalid_request'));
+  test('not without a secret that it needs', () => {
+    const posting: ClientMetadata = { ...withSecret, token_endpoint_auth_method: 'client_secret_post' };
+    given(client)
+      .when(register(withSecret, null, 1000))
+      .refuses('invalid_request');
+    given(client)
+      .when(register(posting, null, 1000))
+      .refuses('invalid_request');
+  });
+  test('not with what its profile forbids', () =>
+    given(client)
+      .when(register(forbidden, 'hash', 1000))
+      .refuses('invalid_request'));
+});
+
+describe("a client's metadata is replaced", () => {
+  test('while it is active', () => given(client, registered).when(replaceMetadata(renamed, 1010)).then(replacedBy(renamed)));
+  test('not before it exists', () => given(client).when(replaceMetadata(renamed, 1010)).refuses('not_found'));
+  test('not once it was disabled', () => given(client, registered, disabled).when(replaceMetadata(renamed, 1010)).refuses('not_found'));
+  test('not with what its profile forbids', () =>
+    given(client, registeredWithSecret).when(replaceMetadata(forbidden, 1010)).refuses('invalid_request'));
+  test('not by a method that needs a secret, when it has none', () =>
+    given(client, registered).when(replaceMetadata(withSecret, 1010)).refuses('invalid_request'));
+  test('and its secret stays', () => {
+    given(client, registeredWithSecret).when(replaceMetadata(metadata, 1010)).then(replacedBy(metadata));
+    given(client, registeredWithSecret, replacedBy(metadata)).when(replaceMetadata(withSecret, 1010)).then(replacedBy(withSecret));
+  });
+});
+
+describe('a client is disabled', () => {
+  test('for ever', () => given(client, registered).when(disable(1020)).then(disabled));
+  test('once', () => given(client, registered, disabled).when(disable(1021)).then());
+  test('not before it exists', () => given(client).when(disable(1020)).refuses('not_found'));
+});
+
+describe('a client may be given something', () => {
+  test('while it is active, with its newest metadata', () =>
+    expect(activeClient(stateOf(client, registeredWithSecret, replacedBy(renamed)))).toEqual({
+      status: 'active',
+      metadata: renamed,
+      secretHash: 'hash',
+    }));
+  test('not before it exists', () => expectRefusal(() => activeClient(stateOf(client)), 'invalid_client'));
+  test('not once it was disabled', () => expectRefusal(() => activeClient(stateOf(client, registered, disabled)), 'invalid_client'));
+});

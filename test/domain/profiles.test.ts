@@ -1,0 +1,125 @@
+import { describe, expect, test } from '@jest/globals';
+import type * as z from 'zod';
+import { checkMetadata, clientMetadata, profileOf } from '../../src/domain/client/metadata.ts';
+import { AUTH_METHODS, type AuthMethod, PROFILE_NAMES, type ProfileName } from '../../src/domain/client/profiles.ts';
+import { expectRefusal } from '../support/given.ts';
+
+const key = { kty: 'EC' as const, crv: 'P-256', x: 'x', y: 'y' };
+const jwks = { keys: [key] };
+const minimal = { client_name: 'A TPP', token_endpoint_auth_method: 'private_key_jwt' as const };
+const checked = (given: Partial<z.input<typeof clientMetadata>>) => checkMetadata(clientMetadata.parse({ ...minimal, ...given }));
+
+describe('client metadata', () => {
+  test('has every default filled in', () =>
+    expect(checked({ jwks })).toEqual({
+      client_name: 'A TPP',
+      profile: 'fapi-ciba',
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: null,
+      grant_types: ['urn:openid:params:grant-type:ciba', 'client_credentials', 'refresh_token'],
+      scope: 'openid accounts',
+      jwks,
+      tls_client_auth_subject_dn: null,
+      tls_client_certificate_bound_access_tokens: true,
+      id_token_signed_response_alg: 'ES256',
+      backchannel_token_delivery_mode: 'poll',
+      backchannel_authentication_request_signing_alg: null,
+      resource_server: false,
+    }));
+
+  test.each<[string, object]>([
+    ['an unknown member', { colour: 'blue' }],
+    ['no name', { client_name: '' }],
+    ['a name without end', { client_name: 'x'.repeat(513) }],
+    ['an unknown profile', { profile: 'fapi3' }],
+    ['no way to authenticate', { token_endpoint_auth_method: 'none' }],
+    ['a shared secret that signs', { token_endpoint_auth_method: 'client_secret_jwt' }],
+    ['a signing algorithm that is none', { token_endpoint_auth_signing_alg: 'none' }],
+    ['RS256', { token_endpoint_auth_signing_alg: 'RS256' }],
+    ['HS256', { id_token_signed_response_alg: 'HS256' }],
+    ['a request object that is not signed', { backchannel_authentication_request_signing_alg: 'none' }],
+    ['no grant type', { grant_types: [] }],
+    ['a grant type of another flow', { grant_types: ['password'] }],
+    ['a delivery mode that is not there yet', { backchannel_token_delivery_mode: 'push' }],
+    ['keys that are not a set', { jwks: [key] }],
+    ['a set with an unknown member', { jwks: { keys: [key], jku: 'https://example.com' } }],
+    ['too many keys', { jwks: { keys: Array.from({ length: 21 }, () => key) } }],
+    ['a shared key', { jwks: { keys: [{ kty: 'oct', k: 'c2VjcmV0' }] } }],
+    ['a key without a type', { jwks: { keys: [{ crv: 'P-256', x: 'x', y: 'y' }] } }],
+  ])('cannot hold %s', (_, given) => expect(clientMetadata.safeParse({ ...minimal, ...given }).success).toBe(false));
+
+  test.each(['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth'])('cannot hold a key with the private member %s', (member) => {
+    const { error } = clientMetadata.safeParse({ ...minimal, jwks: { keys: [key, { ...key, [member]: 'secret' }] } });
+    expect(error?.issues[0]).toMatchObject({ path: ['jwks', 'keys', 1], message: 'jwks must hold public keys only' });
+  });
+
+  test('may hold keys with members of their own', () => {
+    const keys = [{ ...key, kid: 'one', use: 'sig', alg: 'ES256', x5c: [], 'x5t#S256': 'x5t' }];
+    expect(checked({ jwks: { keys } }).jwks).toEqual({ keys });
+  });
+});
+
+describe('a profile', () => {
+  const everything = { jwks, tls_client_auth_subject_dn: 'CN=tpp' };
+  const allowed: Record<ProfileName, Record<AuthMethod, boolean>> = {
+    'fapi-ciba': {
+      private_key_jwt: true,
+      tls_client_auth: true,
+      self_signed_tls_client_auth: true,
+      client_secret_basic: false,
+      client_secret_post: false,
+    },
+    plain: {
+      private_key_jwt: true,
+      tls_client_auth: true,
+      self_signed_tls_client_auth: true,
+      client_secret_basic: true,
+      client_secret_post: true,
+    },
+  };
+  const choices = PROFILE_NAMES.flatMap((profile) => AUTH_METHODS.map((method) => [profile, method, allowed[profile][method]] as const));
+
+  test.each(choices)('%s with %s: %p', (profile, token_endpoint_auth_method, may) => {
+    const check = () => checked({ ...everything, profile, token_endpoint_auth_method });
+    if (may) expect(check()).toMatchObject({ profile, token_endpoint_auth_method });
+    else expectRefusal(check, 'invalid_request');
+  });
+
+  test.each<[ProfileName, AuthMethod, boolean]>([
+    ['fapi-ciba', 'private_key_jwt', true],
+    ['fapi-ciba', 'tls_client_auth', true],
+    ['fapi-ciba', 'self_signed_tls_client_auth', true],
+    ['plain', 'private_key_jwt', true],
+    ['plain', 'self_signed_tls_client_auth', true],
+    ['plain', 'tls_client_auth', false],
+    ['plain', 'client_secret_basic', false],
+    ['plain', 'client_secret_post', false],
+  ])('%s with %s needs keys: %p', (profile, token_endpoint_auth_method, needed) => {
+    const without = (keys: z.input<typeof clientMetadata>['jwks']) => () =>
+      checked({ ...everything, profile, token_endpoint_auth_method, jwks: keys });
+    for (const check of [without(null), without({ keys: [] })]) {
+      if (needed) expectRefusal(check, 'invalid_request');
+      else expect(check).not.toThrow();
+    }
+  });
+
+  test.each(PROFILE_NAMES)('%s with tls_client_auth needs the subject of the certificate', (profile) =>
+    expectRefusal(() => checked({ profile, token_endpoint_auth_method: 'tls_client_auth', jwks }), 'invalid_request'),
+  );
+
+  test('fapi-ciba binds every token to a certificate; plain leaves the choice', () => {
+    const unbound = { jwks, tls_client_certificate_bound_access_tokens: false };
+    expectRefusal(() => checked({ ...unbound, profile: 'fapi-ciba' }), 'invalid_request');
+    expect(checked({ ...unbound, profile: 'plain' })).toMatchObject({ tls_client_certificate_bound_access_tokens: false });
+  });
+
+  test('fapi-ciba wants signed requests of at most an hour', () =>
+    expect(profileOf(checked({ jwks }))).toMatchObject({
+      signingAlgs: ['PS256', 'ES256'],
+      signedRequestRequired: true,
+      certificateBoundTokens: true,
+      requestObjectSeconds: 3600,
+    }));
+  test('plain takes parameters as they are', () =>
+    expect(profileOf(checked({ jwks, profile: 'plain' }))).toMatchObject({ signedRequestRequired: false, certificateBoundTokens: false }));
+});
