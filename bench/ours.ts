@@ -106,7 +106,7 @@ const registerPhone = async (psuId: string): Promise<[string, BenchPhone]> => {
   const deviceId = systemIds.uuid();
   const at = systemClock();
   await engine.decide(device, deviceId, offer({ psuId, challengeHash: 'c', at, expiresAt: at + 60 }), command(deviceId));
-  const registration = { challengeHash: 'c', publicKey: jwk, keyThumbprint, name: 'Phone', model: 'Bench', pushToken: 'token', at };
+  const registration = { challengeHash: 'c', publicKey: jwk, keyThumbprint, name: 'Phone', model: 'Bench', pushToken: null, at };
   await engine.decide(device, deviceId, registerDevice(registration), command(deviceId));
   return [psuId, { deviceId, jwk: privateKey.export({ format: 'jwk' }) }];
 };

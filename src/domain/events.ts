@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import type { NewEvent, StoredEvent } from './ports/event-store.ts';
 import type { Sealed, Sealer } from './ports/sealer.ts';
 
-/** A stored event that this program cannot read: its type or version is unknown, or its data does not fit its schema. */
+/** A stored event that this program cannot read: its type or version is unknown, or its parts do not fit its schema. */
 export class UnreadableEvent extends Error {
   constructor({ type, version, stream, position }: StoredEvent, options?: ErrorOptions) {
     super(`event ${position} (${type} version ${version} in ${stream}) cannot be read by this version of Countersign`, options);
@@ -123,13 +123,14 @@ export const defineEvents = <D extends Definitions>(category: string, definition
       const versions = Object.hasOwn(definitions, stored.type) ? definitions[stored.type] : undefined;
       const schema = versions?.schemas[stored.version - 1];
       if (versions === undefined || schema === undefined) throw new UnreadableEvent(stored);
+      if ((versions.personal === null) !== (stored.sealed === null)) throw new UnreadableEvent(stored);
       let data: unknown;
       try {
         data = schema.parse(JSON.parse(stored.data));
+        for (const upcast of versions.upcasts.slice(stored.version - 1)) data = upcast(data as never);
       } catch (cause) {
         throw new UnreadableEvent(stored, { cause });
       }
-      for (const upcast of versions.upcasts.slice(stored.version - 1)) data = upcast(data as never);
       const event = recorded(category, stored, data) as EventOf<EventFamily<D>>;
       decoded.set(stored, event);
       return event;

@@ -22,7 +22,12 @@ export interface TestDevice {
   /** A call with its proof. */
   call(method: string, path: string, body?: object, change?: Change): Promise<Response>;
   retrieve(requestId: string): Promise<Shown>;
-  answer(shown: Pick<Shown, 'request_id' | 'digest' | 'nonce'>, verdict: 'approved' | 'denied', accountIds: readonly string[], change?: Change): Promise<string>;
+  answer(
+    shown: Pick<Shown, 'request_id' | 'digest' | 'nonce'>,
+    verdict: 'approved' | 'denied',
+    accountIds: readonly string[],
+    change?: Change,
+  ): Promise<string>;
   /** Retrieves, answers over all the accounts that were shown, and sends. */
   decide(requestId: string, verdict: 'approved' | 'denied'): Promise<string>;
 }

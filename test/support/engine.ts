@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { z } from 'zod';
 import { systemClock, systemIds } from '../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { jwsReader } from '../../src/adapters/jose/jws-reader.ts';
@@ -12,10 +13,9 @@ import { loadConfig } from '../../src/config.ts';
 import type { ClientCertificate } from '../../src/domain/client/certificate.ts';
 import { client, disable, register } from '../../src/domain/client/decider.ts';
 import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
-import type { PsuDirectory } from '../../src/domain/ports/psu-directory.ts';
 import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
+import type { PsuDirectory } from '../../src/domain/ports/psu-directory.ts';
 import { type Engine, type EngineSettings, type Ports, startEngine } from '../../src/engine.ts';
-import type { z } from 'zod';
 
 /** Alice and Bob, whose passwords are their names. */
 export const people: PsuDirectory = {
@@ -36,7 +36,11 @@ export interface TestEngine {
   client(metadata: Partial<z.input<typeof clientMetadata>>, secret?: string): Promise<string>;
   /** Disables a client. */
   disable(clientId: string): Promise<void>;
-  post(path: string, form: Record<string, string> | string, headers?: Record<string, string>): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }>;
+  post(
+    path: string,
+    form: Record<string, string> | string,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }>;
   /** Every event in the log. */
   log(): Promise<readonly StoredEvent[]>;
   /** What the engine took for a fault of its own; `close` rejects when there is any. */
@@ -70,7 +74,8 @@ export const testEngine = async (
   const engine = await startEngine(ports, {
     config: { ...config, issuer: url, tokens: { ...config.tokens, audience: url } },
     mtlsBase: url.replace('127.0.0.1', 'localhost'),
-    certificateOf: (req: IncomingMessage) => JSON.parse((req.headers['x-test-certificate'] as string) ?? 'null') as ClientCertificate | null,
+    certificateOf: (req: IncomingMessage) =>
+      JSON.parse((req.headers['x-test-certificate'] as string) ?? 'null') as ClientCertificate | null,
     onFault: (_what, error) => faults.push(error),
     ...(nowMs !== undefined && { nowMs }),
   });
@@ -105,7 +110,11 @@ export const testEngine = async (
     },
     async post(path, form, headers = {}) {
       const body = typeof form === 'string' ? form : new URLSearchParams(form).toString();
-      const response = await fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body });
+      const response = await fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+        body,
+      });
       const text = await response.text();
       return { status: response.status, body: text === '' ? {} : JSON.parse(text), headers: response.headers };
     },

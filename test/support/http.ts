@@ -1,12 +1,17 @@
-import { expect } from '@jest/globals';
 import { connect } from 'node:net';
-import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
+import { expect } from '@jest/globals';
 import type { TestEngine } from './engine.ts';
+import { facts } from './log.ts';
 
 type Headers = Record<string, string>;
 
 /** POSTs a form, or a text as it stands, and gives the bare response. */
-export const sendForm = ({ url }: TestEngine, path: string, form: Record<string, string> | string, headers: Headers = {}): Promise<Response> =>
+export const sendForm = (
+  { url }: TestEngine,
+  path: string,
+  form: Record<string, string> | string,
+  headers: Headers = {},
+): Promise<Response> =>
   fetch(url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
@@ -14,7 +19,13 @@ export const sendForm = ({ url }: TestEngine, path: string, form: Record<string,
   });
 
 /** Sends JSON: an object is written, a string is sent as it stands. */
-export const sendJson = ({ url }: TestEngine, method: string, path: string, body?: object | string, headers: Headers = {}): Promise<Response> =>
+export const sendJson = (
+  { url }: TestEngine,
+  method: string,
+  path: string,
+  body?: object | string,
+  headers: Headers = {},
+): Promise<Response> =>
   fetch(url + path, {
     method,
     headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
@@ -42,10 +53,6 @@ export const oneResponse = (answer: string): Response => {
   const headers = lines.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]);
   return new Response(body, { status: Number(statusLine.split(' ')[1]), headers });
 };
-
-/** What callers have brought into the log: everything but what the engine did by itself. */
-export const facts = async (tested: TestEngine): Promise<readonly StoredEvent[]> =>
-  (await tested.log()).filter(({ actor }) => actor.kind !== 'engine');
 
 /** Printable ASCII without the quote and the backslash (RFC 6749, section 5.2). */
 export const DESCRIPTION = /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/;

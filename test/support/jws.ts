@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { CompactSign, type CompactJWSHeaderParameters } from 'jose';
+import { type CompactJWSHeaderParameters, CompactSign } from 'jose';
 
 /** A key of a test's own; the public part is the JWK that gets registered. */
 export interface TestKey {

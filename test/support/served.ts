@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -58,9 +58,19 @@ export const served = async (more: Record<string, string> = {}): Promise<Served>
     said,
     async client(metadata, secret) {
       const clientId = `client-${systemIds.uuid()}`;
-      const command = { id: systemIds.uuid(), actor: { kind: 'operator', id: 'test' } as const, correlationId: clientId, causationId: null };
+      const command = {
+        id: systemIds.uuid(),
+        actor: { kind: 'operator', id: 'test' } as const,
+        correlationId: clientId,
+        causationId: null,
+      };
       const hash = secret === undefined ? null : systemIds.hash(secret);
-      const { position } = await serving.engine.decide(client, clientId, register(clientMetadata.parse(metadata), hash, systemClock()), command);
+      const { position } = await serving.engine.decide(
+        client,
+        clientId,
+        register(clientMetadata.parse(metadata), hash, systemClock()),
+        command,
+      );
       await serving.engine.readModels.reached(position);
       return clientId;
     },

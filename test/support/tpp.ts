@@ -50,7 +50,11 @@ export interface SigningTpp {
 
 export const signingTpp = async (tested: TestEngine, metadata: Metadata = {}, key: TestKey = testKey('ES256')): Promise<SigningTpp> => {
   const { url, ports } = tested;
-  const clientId = await tested.client({ token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [key.publicJwk as never] }, ...metadata });
+  const clientId = await tested.client({
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks: { keys: [key.publicJwk as never] },
+    ...metadata,
+  });
   const authenticatedBy = (assertion: string) => ({ client_assertion_type: ASSERTION_TYPE, client_assertion: assertion });
   const assertion: SigningTpp['assertion'] = (claims = {}, header = {}, signer = key) =>
     signJws(signer, { iss: clientId, sub: clientId, aud: url, jti: randomUUID(), exp: ports.clock() + 60, ...claims }, header);

@@ -5,7 +5,7 @@ import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
 import { type Consent, consent, waits } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import type { Persist } from '../../domain/persist.ts';
+import { makePersistOf, type Persist } from '../../domain/persist.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
@@ -66,8 +66,9 @@ export const requestRoutes = (deps: Deps): Router => {
 };
 
 /** `POST /requests/{id}/answer`: the signed answer, which proves the device by itself. */
-export const answerRoute = ({ decide, persist, load, statements, sealer, readModels, clock, ids, issuer }: Deps): Router =>
-  Router().post('/requests/:requestId/answer', async (req, res) => {
+export const answerRoute = ({ decide, persist, load, statements, sealer, readModels, clock, ids, issuer }: Deps): Router => {
+  const persistOf = makePersistOf({ load, sealer, persist });
+  return Router().post('/requests/:requestId/answer', async (req, res) => {
     const { requestId } = req.params;
     const { answer: jws } = parse(Answer, req.body);
     const { claims: given, deviceId, registered } = await statements(jws, STATEMENT.answer);
@@ -86,11 +87,13 @@ export const answerRoute = ({ decide, persist, load, statements, sealer, readMod
       answer(signed, revision, (retrieval) => offeredAccounts(retrieval.sealed, sealer)),
       command,
     );
-    const request = decided.state as ReceivedCibaRequest;
-    const eventId = decided.eventIds[0] ?? request.answer?.eventId;
-    if (eventId !== undefined) await persist({ requestId, request, verdict, deviceId, digest, at: request.answer?.at ?? at, eventId, accountIds });
+    const [eventId] = decided.eventIds;
+    // A repeated answer counts as it was recorded: what it says now, nobody has checked.
+    if (eventId === undefined) await persistOf(requestId);
+    else await persist({ requestId, request: decided.state as ReceivedCibaRequest, verdict, deviceId, digest, at, eventId, accountIds });
     send(res, json(200, { request_id: requestId, status: verdict satisfies Verdict }));
   });
+};
 
 /** Shows a request on a device, and records that it was shown; what the device was shown before, unchanged, is shown again. */
 const show = async (deps: Deps, request: ReceivedCibaRequest, { psuId, deviceId }: ProvenDevice) => {

@@ -46,7 +46,11 @@ const idToken = (claims: object = {}, typ = 'JWT'): Promise<string> =>
 describe('an authentication request is accepted', () => {
   test('with an auth_req_id that nobody guesses', async () => {
     const response = await send(request);
-    expect([response.status, response.headers.get('content-type'), response.headers.get('cache-control')]).toEqual([200, 'application/json', 'no-store']);
+    expect([response.status, response.headers.get('content-type'), response.headers.get('cache-control')]).toEqual([
+      200,
+      'application/json',
+      'no-store',
+    ]);
     expect(await response.json()).toEqual({ auth_req_id: expect.stringMatching(/^[\w-]{43}$/), expires_in: 300, interval: 5 });
     expect((await tested.log()).filter(({ data }) => data.includes('auth_req_id'))).toEqual([]);
   });
@@ -59,7 +63,7 @@ describe('an authentication request is accepted', () => {
     ['with claims about other things', { claims: '{"id_token":{"acr":{"essential":true}}}' }],
     ['with parameters without a value', { id_token_hint: '', login_hint_token: '', request: '' }],
     ['with a short binding_message', { binding_message: '1234' }],
-    ['with a binding_message of letters and signs', { binding_message: 'Zürich: 12,50 € – Ωmega? ✓'.replace('Ω', 'O') }],
+    ['with a binding_message of letters and signs', { binding_message: 'Zürich: 12,50 € – ok? ✓' }],
     ['with a binding_message of one other alphabet', { binding_message: 'Код 1234' }],
     ['with the longest binding_message', { binding_message: '😀'.repeat(100) }],
   ])('%s', async (_name, parameters) => expect((await send({ ...request, ...parameters })).status).toBe(200));
@@ -71,18 +75,23 @@ describe('an authentication request is accepted', () => {
     ['1', 10],
     ['999999999', 600],
   ])('with requested_expiry %s, which becomes %i', async (requested_expiry, expiresIn) =>
-    expect(await ask(tested, auth, { requested_expiry })).toMatchObject({ expiresIn }));
+    expect(await ask(tested, auth, { requested_expiry })).toMatchObject({ expiresIn }),
+  );
 
   test.each<[string, () => Promise<string>]>([
     ['an ID token', () => idToken()],
     ['an ID token that has expired', () => idToken({ iat: time.clock() - 80 * DAY, exp: time.clock() - 79 * DAY })],
     ['an ID token that is for others too', () => idToken({ aud: [auth['client_id'], 'other'] })],
   ])('with %s as id_token_hint', async (_name, hint) =>
-    expect((await send({ scope: 'openid', id_token_hint: await hint() })).status).toBe(200));
+    expect((await send({ scope: 'openid', id_token_hint: await hint() })).status).toBe(200),
+  );
 
   test.each<[string, (id: string) => Form]>([
     ['at the top', (id) => ({ openbanking_intent_id: id })],
-    ['in the claims of the ID token', (id) => ({ claims: JSON.stringify({ id_token: { openbanking_intent_id: { value: id, essential: true } } }) })],
+    [
+      'in the claims of the ID token',
+      (id) => ({ claims: JSON.stringify({ id_token: { openbanking_intent_id: { value: id, essential: true } } }) }),
+    ],
     ['in the claims of userinfo', (id) => ({ claims: JSON.stringify({ userinfo: { openbanking_intent_id: id } }) })],
     [
       'in all places alike',
@@ -113,14 +122,19 @@ describe('an authentication request is refused', () => {
     ['with a reference in the claims that is no text', { ...request, claims: '{"id_token":{"openbanking_intent_id":{"value":1}}}' }],
   ])('%s', (_name, parameters) => refuses(parameters));
 
-  test.each(['bob ', 'ALICE', 'psu-alice', "' or 1=1 --", '\u0000', 'x'.repeat(10_000)])('with login_hint %j, which names nobody', (login_hint) =>
-    refuses({ scope: 'openid', login_hint }, 'unknown_user_id'));
+  test.each(['bob ', 'ALICE', 'psu-alice', "' or 1=1 --", '\u0000', 'x'.repeat(10_000)])(
+    'with login_hint %j, which names nobody',
+    (login_hint) => refuses({ scope: 'openid', login_hint }, 'unknown_user_id'),
+  );
 
   test.each(['accounts', 'openid payments', 'OPENID', ' ', 'openid\taccounts', 'openid "'])('with scope %j', (scope) =>
-    refuses({ ...request, scope }, 'invalid_scope'));
+    refuses({ ...request, scope }, 'invalid_scope'),
+  );
 
-  test.each(['0', '-1', '+30', '030', '1.5', '1e3', '0x10', ' 30', 'soon', '1000000000', '٣٠', 'Infinity'])('with requested_expiry %j', (requested_expiry) =>
-    refuses({ ...request, requested_expiry }));
+  test.each(['0', '-1', '+30', '030', '1.5', '1e3', '0x10', ' 30', 'soon', '1000000000', '٣٠', 'Infinity'])(
+    'with requested_expiry %j',
+    (requested_expiry) => refuses({ ...request, requested_expiry }),
+  );
 
   test.each<[string, string]>([
     ['longer than 100 characters', 'x'.repeat(101)],
@@ -158,7 +172,10 @@ describe('an authentication request is refused', () => {
     ['has come to its own end', async () => ({ openbanking_intent_id: await ended() })],
     [
       'differs between the two places',
-      async () => ({ openbanking_intent_id: await lodge(tested, auth), claims: JSON.stringify({ userinfo: { openbanking_intent_id: await lodge(tested, auth) } }) }),
+      async () => ({
+        openbanking_intent_id: await lodge(tested, auth),
+        claims: JSON.stringify({ userinfo: { openbanking_intent_id: await lodge(tested, auth) } }),
+      }),
     ],
   ])('with an openbanking_intent_id that %s', async (_name, reference) => refuses({ ...request, ...(await reference()) }));
 

@@ -35,7 +35,9 @@ beforeAll(async () => {
 });
 afterAll(() => tested.close());
 
-const basic = (user: string, password: string): Form => ({ authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` });
+const basic = (user: string, password: string): Form => ({
+  authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
+});
 const formEncoded = (text: string) => new URLSearchParams({ '': text }).toString().slice(1);
 const shown = (content: Parameters<typeof certificate>[0]) => withCertificate(certificate(content));
 
@@ -72,7 +74,10 @@ describe('a client is refused', () => {
     ['with the secret of another client', () => ({ form: { client_id: post.client_id, client_secret: SECRET } })],
     ['with a secret alone', () => ({ form: { client_secret: post.client_secret } })],
     ['with a client_id alone', () => ({ form: { client_id: post.client_id } })],
-    ['with a client_id of another client beside its secret', () => ({ form: { client_id: post.client_id }, headers: basic(basicId, formEncoded(SECRET)) })],
+    [
+      'with a client_id of another client beside its secret',
+      () => ({ form: { client_id: post.client_id }, headers: basic(basicId, formEncoded(SECRET)) }),
+    ],
   ])('%s', (_name, attempt) => refuses(attempt()));
 
   test.each<[string, () => Attempt]>([
@@ -83,7 +88,10 @@ describe('a client is refused', () => {
     ['private_key_jwt by basic', () => ({ form: {}, headers: basic(signing.clientId, '') })],
     [
       'private_key_jwt by a certificate with its key',
-      () => ({ form: { client_id: signing.clientId }, headers: shown({ publicKeyThumbprint: jwsReader.publicKey(signing.key.publicJwk).thumbprint }) }),
+      () => ({
+        form: { client_id: signing.clientId },
+        headers: shown({ publicKeyThumbprint: jwsReader.publicKey(signing.key.publicJwk).thumbprint }),
+      }),
     ],
     ['tls_client_auth by a secret', () => ({ form: { client_id: tlsId, client_secret: 's3cret' }, headers: shown({ subject: SUBJECT }) })],
   ])('that is registered for %s', (_name, attempt) => refuses(attempt()));
@@ -117,7 +125,9 @@ describe('a client is refused', () => {
     ['that is empty', ''],
   ])('by Basic credentials %s', (_name, credentials) => refuses({ form: {}, headers: { authorization: `Basic ${credentials}` } }));
 
-  test.each(['Bearer x', 'Digest x', 'DeviceProof x.y.z', 'x'])('by Authorization: %s', (authorization) => refuses({ form: {}, headers: { authorization } }));
+  test.each(['Bearer x', 'Digest x', 'DeviceProof x.y.z', 'x'])('by Authorization: %s', (authorization) =>
+    refuses({ form: {}, headers: { authorization } }),
+  );
 
   test.each<[string, () => Attempt | Promise<Attempt>]>([
     ['by basic and post', () => ({ form: post, headers: basic(post.client_id, post.client_secret) })],
@@ -127,12 +137,21 @@ describe('a client is refused', () => {
   ])('%s: in two ways at once', async (_name, attempt) => refuses(await attempt(), 400, 'invalid_request'));
 
   test.each(['/oauth2/ciba', '/oauth2/introspect', '/oauth2/revoke'])('at %s too', async (path) => {
-    const attempts: Attempt[] = [{ form: {} }, { form: disabled }, { form: { ...post, client_secret: 'wrong' } }, { form: { client_id: tlsId }, headers: shown({}) }];
+    const attempts: Attempt[] = [
+      { form: {} },
+      { form: disabled },
+      { form: { ...post, client_secret: 'wrong' } },
+      { form: { client_id: tlsId }, headers: shown({}) },
+    ];
     for (const attempt of attempts) await expectRefusal(tested, () => ownToken(attempt, path), 401, 'invalid_client');
   });
 
   test('in the same words, whatever is wrong', async () => {
-    const attempts: Attempt[] = [{ form: { ...post, client_id: 'nobody' } }, { form: disabled }, { form: { ...post, client_secret: 'wrong' } }];
+    const attempts: Attempt[] = [
+      { form: { ...post, client_id: 'nobody' } },
+      { form: disabled },
+      { form: { ...post, client_secret: 'wrong' } },
+    ];
     const bodies = [];
     for (const attempt of attempts) bodies.push(await refuses(attempt));
     expect(new Set(bodies).size).toBe(1);

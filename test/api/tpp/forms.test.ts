@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
 import { expectRefusal, oneResponse, overSocket, sendForm } from '../../support/http.ts';
 import { secretTpp } from '../../support/tpp.ts';
@@ -27,7 +27,10 @@ describe.each(ENDPOINTS)('POST %s', (path) => {
     ['as it should be', () => good],
     ['with unknown parameters', () => `${good}&foo=bar&scope%20=x`],
     ['with empty pairs', () => `&&${good}&&`],
-    ['with __proto__ and constructor as parameters', () => `${good}&__proto__=1&constructor=2&__proto__[polluted]=3&constructor.prototype.polluted=4`],
+    [
+      'with __proto__ and constructor as parameters',
+      () => `${good}&__proto__=1&constructor=2&__proto__[polluted]=3&constructor.prototype.polluted=4`,
+    ],
     ['with as many parameters as are allowed', () => good + more(64 - good.split('&').length)],
   ])('takes a form %s', async (_name, body) => {
     const response = await sendForm(tested, path, body());
@@ -118,7 +121,10 @@ describe.each(ENDPOINTS)('POST %s', (path) => {
   });
 });
 
-test.each(['/', '/oauth2/token/', '/oauth2/tokens', '/OAUTH2/TOKEN', '/oauth2/%74oken', '/..%2foauth2/token'])('nothing is at %s', async (path) => {
-  await expectRefusal(tested, () => sendForm(tested, path, good), 404, 'not_found');
-  await expectRefusal(tested, () => fetch(tested.url + path), 404, 'not_found');
-});
+test.each(['/', '/oauth2/token/', '/oauth2/tokens', '/OAUTH2/TOKEN', '/oauth2/%74oken', '/..%2foauth2/token'])(
+  'nothing is at %s',
+  async (path) => {
+    await expectRefusal(tested, () => sendForm(tested, path, good), 404, 'not_found');
+    await expectRefusal(tested, () => fetch(tested.url + path), 404, 'not_found');
+  },
+);

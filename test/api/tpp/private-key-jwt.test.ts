@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createHmac, randomUUID, sign } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../../src/adapters/clock.ts';
 import { sqliteEventStore } from '../../../src/adapters/event-store/sqlite.ts';
 import { sqliteReplayGuard } from '../../../src/adapters/replay-guard.ts';
@@ -37,8 +37,10 @@ afterAll(() => tested.close());
 
 const in_ = (seconds: number) => time.clock() + seconds;
 const ownToken = (authentication: Form) => sendForm(tested, '/oauth2/token', { ...authentication, grant_type: 'client_credentials' });
-const accepts = async (client: SigningTpp, assertion: string) => expect((await ownToken(client.authenticatedBy(assertion))).status).toBe(200);
-const refuses = (authentication: () => Form | Promise<Form>) => expectRefusal(tested, async () => ownToken(await authentication()), 401, 'invalid_client');
+const accepts = async (client: SigningTpp, assertion: string) =>
+  expect((await ownToken(client.authenticatedBy(assertion))).status).toBe(200);
+const refuses = (authentication: () => Form | Promise<Form>) =>
+  expectRefusal(tested, async () => ownToken(await authentication()), 401, 'invalid_client');
 
 describe('an assertion', () => {
   test.each<[string, () => SigningTpp]>([
@@ -119,7 +121,10 @@ describe('an assertion is refused', () => {
     ['no alg', () => forgeJws({}, asIfBy(tpp), () => Buffer.alloc(64))],
     ['an alg that is a list', () => forgeJws({ alg: ['ES256'] }, asIfBy(tpp), () => Buffer.alloc(64))],
     ['HS256 by the public key as PEM', () => forgeJws({ alg: 'HS256', kid: 'ES256' }, asIfBy(tpp), hmac(pem(es256)))],
-    ['HS256 by the public key as JWK', () => forgeJws({ alg: 'HS256', kid: 'PS256' }, asIfBy(psTpp), hmac(JSON.stringify(ps256.publicJwk)))],
+    [
+      'HS256 by the public key as JWK',
+      () => forgeJws({ alg: 'HS256', kid: 'PS256' }, asIfBy(psTpp), hmac(JSON.stringify(ps256.publicJwk))),
+    ],
     ['a signature of zeros', () => forgeJws({ alg: 'ES256', kid: 'ES256' }, asIfBy(tpp), () => Buffer.alloc(64))],
     ['a signature in DER', () => forgeJws({ alg: 'ES256', kid: 'ES256' }, asIfBy(tpp), ecdsa('der'))],
     ['crit', () => forgeJws({ alg: 'ES256', kid: 'ES256', crit: ['exp'] }, asIfBy(tpp), ecdsa('ieee-p1363'))],

@@ -1,0 +1,48 @@
+import { expect, test } from '@jest/globals';
+import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
+import { accountsIn, askForEnrolment, enrol } from '../../src/demo/phone.ts';
+import type { EventStore } from '../../src/domain/ports/event-store.ts';
+import { testEngine } from '../support/engine.ts';
+
+/** A store that keeps the first authorisation of a consent waiting until it is released. */
+const holdingStore = (): { store: EventStore; held: Promise<void>; release(): void } => {
+  const store = inMemoryEventStore();
+  const arrival = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let first = true;
+  return {
+    held: arrival.promise,
+    release: gate.resolve,
+    store: {
+      ...store,
+      async append(stream, events, expectedRevision) {
+        if (first && events.some(({ type }) => type === 'ConsentAuthorised')) {
+          first = false;
+          arrival.resolve();
+          await gate.promise;
+        }
+        return store.append(stream, events, expectedRevision);
+      },
+    },
+  };
+};
+
+test('an answer that comes again names no other accounts, though the first has not reached the consent', async () => {
+  const { store, held, release } = holdingStore();
+  const tested = await testEngine({ store });
+  const auth = { client_id: await tested.client({}, 's3cret'), client_secret: 's3cret' };
+  const phone = await enrol(fetch, await askForEnrolment(fetch, tested.url, { username: 'alice', password: 'alice' }));
+  await tested.post('/oauth2/ciba', { ...auth, scope: 'openid accounts', login_hint: 'alice' });
+  const [waiting] = await phone.requests();
+  const shown = await phone.retrieve(String(waiting?.request_id));
+  const [chosen, another] = accountsIn(shown) as [string, string];
+
+  const answered = phone.send(shown.request_id, await phone.sign(shown, 'approved', [chosen]));
+  await held;
+  await phone.send(shown.request_id, await phone.sign(shown, 'approved', [another, 'an account of Bob']));
+  release();
+  await answered;
+
+  expect(await phone.consents()).toMatchObject([{ status: 'authorised', account_ids: [chosen] }]);
+  await tested.close();
+});

@@ -1,0 +1,119 @@
+import { systemIds } from '../../src/adapters/clock.ts';
+import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
+import { OAuthError } from '../../src/domain/oauth-error.ts';
+import type { EventStore } from '../../src/domain/ports/event-store.ts';
+import { type Steps, steps } from './steps.ts';
+
+const CLIENTS = 6;
+const PSUS = 10;
+const AT_ONCE = 25;
+
+interface Chance {
+  /** True as often as it is told. */
+  happens(share: number): boolean;
+  pick<T>(from: readonly T[]): T;
+}
+
+/**
+ * A plausible past: people with devices, TPPs with consents, and ceremonies that run at once and take every turn that they can take.
+ * What a decider refuses did not happen. The same seed makes the same story.
+ */
+export const writeHistory = async (store: EventStore, { ceremonies, seed }: { ceremonies: number; seed: number }): Promise<void> => {
+  const chance = seeded(seed);
+  let at = 1_750_000_000;
+  let numbers = 0;
+  const ids = { ...systemIds, uuid: () => systemIds.derived(`uuid/${seed}/${++numbers}`) };
+  const world = steps({ store, sealer: psuKeys(':memory:', Buffer.alloc(32, 1)), clock: () => at, ids });
+
+  const stories = [
+    ...Array.from({ length: CLIENTS }, (_, n) => clientStory(world, chance, `tpp-${n}`)),
+    ...Array.from({ length: PSUS * 2 }, (_, n) => deviceStory(world, chance, `device-${n}`, `psu-${n % PSUS}`)),
+    ...Array.from({ length: ceremonies }, (_, n) => ceremony(world, chance, n)),
+  ];
+  const running = stories.splice(0, AT_ONCE);
+  while (running.length > 0) {
+    const story = chance.pick(running);
+    const { done, value: step } = await story.next();
+    if (done) running.splice(running.indexOf(story), 1, ...stories.splice(0, 1));
+    else {
+      at += chance.happens(0.01) ? 200 : chance.pick([0, 1]);
+      await step().catch(ifRefused);
+    }
+  }
+};
+
+type Story = AsyncGenerator<() => Promise<unknown>, void>;
+
+const ifRefused = (error: unknown) => {
+  if (!(error instanceof OAuthError)) throw error;
+};
+
+async function* clientStory(world: Steps, { happens }: Chance, clientId: string): Story {
+  yield () => world.registerClient(clientId);
+  while (happens(0.97)) if (happens(0.1)) yield () => world.renameClient(clientId, `${clientId} renamed`);
+  else yield async () => undefined;
+  if (happens(0.5)) yield () => world.disableClient(clientId);
+}
+
+async function* deviceStory(world: Steps, { happens }: Chance, deviceId: string, psuId: string): Story {
+  yield () => world.offerEnrolment(deviceId, psuId);
+  yield () => world.registerDevice(deviceId, happens(0.8) ? `token of ${deviceId}` : null);
+  while (happens(0.97)) {
+    if (happens(0.1)) yield () => world.loseToken(deviceId);
+    if (happens(0.1)) yield () => world.replacePushToken(deviceId, `new token of ${deviceId}`);
+    yield async () => undefined;
+  }
+  if (happens(0.5)) yield () => world.revokeDevice(deviceId, psuId);
+}
+
+async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): Story {
+  const requestId = `request-${n}`;
+  const person = n % PSUS;
+  const clientId = `tpp-${n % CLIENTS}`;
+  const consentId = happens(0.7) ? `consent-${n}` : null;
+  const devices = [`device-${person}`, `device-${person + PSUS}`];
+  if (consentId !== null) yield () => world.lodge(consentId, clientId, happens(0.3) ? 150 : null);
+  yield () => world.ask(requestId, { clientId, psuId: `psu-${person}`, consentId, lifeSeconds: happens(0.2) ? 30 : 300 });
+  for (const deviceId of devices) {
+    while (happens(0.4)) yield () => world.push(requestId, deviceId, { outcome: 'retry', reason: 'UNAVAILABLE', afterSeconds: pick([null, 7]) });
+    if (happens(0.7)) yield () => world.push(requestId, deviceId, { outcome: 'accepted', messageId: `${requestId}/${deviceId}` });
+    if (happens(0.2)) yield () => world.push(requestId, deviceId, { outcome: 'refused', reason: 'INVALID_ARGUMENT' });
+  }
+  if (happens(0.05)) yield () => world.cancel(requestId);
+  if (happens(0.1)) yield () => world.revokeConsent(consentId ?? `of-${requestId}`);
+  const deviceId = pick(devices);
+  if (happens(0.9)) yield () => world.show(requestId, deviceId);
+  if (happens(0.1)) yield () => world.show(requestId, pick(devices));
+  if (happens(0.9)) yield () => world.answer(requestId, deviceId, happens(0.85) ? 'approved' : 'denied');
+  if (happens(0.9)) yield () => world.persistOf(requestId);
+  if (happens(0.9)) yield () => world.redeem(requestId);
+  if (happens(0.1)) yield () => world.revokeConsent(consentId ?? `of-${requestId}`);
+  if (happens(0.9)) yield () => redeemed(world, requestId);
+  for (let token = 1; happens(0.3); token += 1) {
+    yield () => world.refresh(requestId, token);
+    if (happens(0.2)) yield () => world.revokeToken(requestId, token);
+  }
+  yield () => world.persistOf(requestId);
+  yield () => world.expire(requestId);
+  if (consentId !== null) yield () => world.expireConsent(consentId);
+  if (happens(0.2)) yield () => world.revokeConsent(consentId ?? `of-${requestId}`);
+  if (happens(0.2)) yield () => world.revokeGrant(requestId);
+}
+
+/** Opens the grant of a request whose redemption is recorded. */
+const redeemed = async (world: Steps, requestId: string): Promise<void> => {
+  await world.redeem(requestId);
+  await world.openGrant(requestId);
+};
+
+/** Mulberry32: the same numbers for the same seed. */
+const seeded = (seed: number): Chance => {
+  let state = seed;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return { happens: (share) => next() < share, pick: (from) => from[Math.floor(next() * from.length)] as (typeof from)[number] };
+};

@@ -1,0 +1,165 @@
+import { answer, cancel, cibaRequest, expire, lastRetrieval, receive, redeem, retrieve, type Verdict } from '../../src/domain/ciba-request/decider.ts';
+import { client, disable, register as registerClient, replaceMetadata } from '../../src/domain/client/decider.ts';
+import { clientMetadata } from '../../src/domain/client/metadata.ts';
+import { consent, expire as expireConsent, lodge, revoke as revokeConsent } from '../../src/domain/consent/decider.ts';
+import { type Command, makeDecide, makeLoad } from '../../src/domain/decide.ts';
+import { device, offer, pushTokenDied, register as registerDevice, replacePushToken, revoke as revokeDevice } from '../../src/domain/device/decider.ts';
+import { grant, open, refresh, revokeAccessToken, revoke as revokeGrant } from '../../src/domain/grant/decider.ts';
+import { makePersist, makePersistOf } from '../../src/domain/persist.ts';
+import type { Clock, Ids } from '../../src/domain/ports/clock.ts';
+import type { EventStore } from '../../src/domain/ports/event-store.ts';
+import type { PushOutcome } from '../../src/domain/ports/push-sender.ts';
+import type { Sealer } from '../../src/domain/ports/sealer.ts';
+import { attempted, push } from '../../src/domain/push/decider.ts';
+
+const SCOPE = 'openid accounts';
+const ACCOUNTS = ['account-1', 'account-2'];
+
+/** What happens to clients, devices, consents, requests and grants, step by step and with the real deciders; a refused step throws. */
+export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer: Sealer; clock: Clock; ids: Ids }) => {
+  const decide = makeDecide({ store, sealer, ids });
+  const load = makeLoad(store);
+  const persistOf = makePersistOf({ load, sealer, persist: makePersist({ decide, ids }) });
+
+  const as = (kind: Command['actor']['kind'], id: string, correlationId: string): Command => ({
+    id: ids.uuid(),
+    actor: { kind, id },
+    correlationId,
+    causationId: null,
+  });
+  const metadata = (name: string) =>
+    clientMetadata.parse({
+      client_name: name,
+      profile: 'plain',
+      token_endpoint_auth_method: 'client_secret_post',
+      tls_client_certificate_bound_access_tokens: false,
+    });
+  const requestOf = async (requestId: string) => {
+    const request = await load(cibaRequest, requestId);
+    if (request.status === 'absent') throw new Error(`no request ${requestId}`);
+    return request;
+  };
+  const tokenHash = (grantId: string, n: number | string) => ids.hash(`${grantId}/${n}`);
+  const accessToken = (grantId: string, n: number) => ({
+    tokenHash: tokenHash(grantId, n),
+    scope: SCOPE,
+    certificateThumbprint: null,
+    at: clock(),
+    expiresAt: clock() + 600,
+  });
+
+  return {
+    decide,
+    load,
+    persistOf,
+    grantOf: (requestId: string) => ids.derived(`grant/${requestId}`),
+    accessTokenOf: (requestId: string, n = 0) => tokenHash(ids.derived(`grant/${requestId}`), n),
+
+    registerClient: (clientId: string) =>
+      decide(client, clientId, registerClient(metadata(clientId), ids.hash('secret'), clock()), as('operator', 'ops', clientId)),
+    renameClient: (clientId: string, name: string) =>
+      decide(client, clientId, replaceMetadata(metadata(name), clock()), as('operator', 'ops', clientId)),
+    disableClient: (clientId: string) => decide(client, clientId, disable(clock()), as('operator', 'ops', clientId)),
+
+    offerEnrolment: (deviceId: string, psuId: string) =>
+      decide(device, deviceId, offer({ psuId, challengeHash: 'challenge', at: clock(), expiresAt: clock() + 300 }), as('psu', psuId, deviceId)),
+    registerDevice: (deviceId: string, pushToken: string | null) => {
+      const publicKey = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) } as const;
+      const statement = { challengeHash: 'challenge', publicKey, keyThumbprint: ids.hash(deviceId), name: 'Phone', model: 'One', pushToken };
+      return decide(device, deviceId, registerDevice({ ...statement, at: clock() }), as('device', deviceId, deviceId));
+    },
+    replacePushToken: (deviceId: string, pushToken: string) =>
+      decide(device, deviceId, replacePushToken(pushToken, clock()), as('device', deviceId, deviceId)),
+    async loseToken(deviceId: string) {
+      const state = await load(device, deviceId);
+      const revision = state.status === 'active' ? (state.tokenRevision ?? -1) : -1;
+      return decide(device, deviceId, pushTokenDied(revision, clock()), as('engine', 'test', deviceId));
+    },
+    revokeDevice: (deviceId: string, psuId: string) =>
+      decide(device, deviceId, revokeDevice('psu', psuId, clock()), as('psu', psuId, deviceId)),
+
+    lodge: (consentId: string, clientId: string, lifeSeconds: number | null = null) => {
+      const content = {
+        kind: 'account-access' as const,
+        permissions: ['ReadBalances'],
+        expirationDateTime: null,
+        transactionFromDateTime: null,
+        transactionToDateTime: null,
+      };
+      const expiresAt = lifeSeconds === null ? null : clock() + lifeSeconds;
+      return decide(consent, consentId, lodge({ clientId, content, expiresAt, at: clock() }), as('client', clientId, consentId));
+    },
+    revokeConsent: (consentId: string) => decide(consent, consentId, revokeConsent({ by: 'psu', at: clock() }), as('psu', 'someone', consentId)),
+    expireConsent: (consentId: string) => decide(consent, consentId, expireConsent(clock()), as('engine', 'test', consentId)),
+
+    /** `consentId` is null for a request that brings its own consent. */
+    ask: (requestId: string, by: { clientId: string; psuId: string; consentId: string | null; lifeSeconds?: number }) => {
+      const { clientId, psuId, lifeSeconds = 300 } = by;
+      const consentId = by.consentId ?? `of-${requestId}`;
+      const origin = by.consentId === null ? ('request' as const) : ('lodged' as const);
+      const data = {
+        ...{ clientId, psuId, consentId, consentOrigin: origin, scope: SCOPE, acr: null, certificateThumbprint: null, intervalSeconds: 5 },
+        ...{ at: clock(), expiresAt: clock() + lifeSeconds },
+      };
+      return decide(cibaRequest, requestId, receive(data, `message of ${requestId}`), as('client', clientId, consentId));
+    },
+    async push(requestId: string, deviceId: string, outcome: PushOutcome) {
+      const { psuId, consentId, expiresAt } = await requestOf(requestId);
+      const attempt = { requestId, deviceId, psuId, at: clock(), requestExpiresAt: expiresAt };
+      return decide(push, `${requestId}.${deviceId}`, attempted(attempt, outcome), as('engine', 'test', consentId));
+    },
+    async show(requestId: string, deviceId: string) {
+      const { psuId, consentId } = await requestOf(requestId);
+      const { revision } = await load(consent, consentId);
+      const data = { psuId, deviceId, digest: ids.hash(ids.uuid()), nonce: ids.uuid(), consentRevision: revision, at: clock() };
+      return decide(cibaRequest, requestId, retrieve(data, `what ${deviceId} shows`), as('device', deviceId, consentId));
+    },
+    /** The answer alone: it has not become the consent's yet. */
+    async answer(requestId: string, deviceId: string, verdict: Verdict) {
+      const request = await requestOf(requestId);
+      const { psuId, consentId } = request;
+      const { digest = '', nonce = '' } = lastRetrieval(request, deviceId) ?? {};
+      const signed = { verdict, psuId, deviceId, keyThumbprint: ids.hash(deviceId), digest, nonce, accountIds: ACCOUNTS, jws: 'a.b.c', at: clock() };
+      const { revision } = await load(consent, consentId);
+      return decide(cibaRequest, requestId, answer(signed, revision, () => ACCOUNTS), as('device', deviceId, consentId));
+    },
+    async cancel(requestId: string) {
+      const { consentId } = await requestOf(requestId);
+      return decide(cibaRequest, requestId, cancel({ reason: 'consent_ended', at: clock() }), as('engine', 'test', consentId));
+    },
+    async expire(requestId: string) {
+      const { consentId } = await requestOf(requestId);
+      return decide(cibaRequest, requestId, expire(clock()), as('engine', 'test', consentId));
+    },
+    async redeem(requestId: string) {
+      const { clientId, consentId } = await requestOf(requestId);
+      const by = { clientId, certificateThumbprint: null, consent: await load(consent, consentId), grantId: this.grantOf(requestId), at: clock() };
+      return decide(cibaRequest, requestId, redeem(by), as('client', clientId, consentId));
+    },
+
+    /** The grant of a request that was redeemed. */
+    async openGrant(requestId: string) {
+      const { clientId, psuId, consentId } = await requestOf(requestId);
+      const grantId = this.grantOf(requestId);
+      const opened = { clientId, psuId, consentId, requestId, authTime: clock(), acr: null, scope: SCOPE, at: clock() };
+      const refreshToken = { tokenHash: tokenHash(grantId, 'refresh'), at: clock(), expiresAt: clock() + 6000 };
+      return decide(grant, grantId, open(opened, accessToken(grantId, 0), refreshToken), as('client', clientId, consentId));
+    },
+    async refresh(requestId: string, n: number) {
+      const { clientId, consentId } = await requestOf(requestId);
+      const grantId = this.grantOf(requestId);
+      const by = { clientId, tokenHash: tokenHash(grantId, 'refresh'), at: clock() };
+      return decide(grant, grantId, refresh(by, accessToken(grantId, n)), as('client', clientId, consentId));
+    },
+    async revokeToken(requestId: string, n: number) {
+      const { clientId, consentId } = await requestOf(requestId);
+      const grantId = this.grantOf(requestId);
+      return decide(grant, grantId, revokeAccessToken(tokenHash(grantId, n), clock()), as('client', clientId, consentId));
+    },
+    async revokeGrant(requestId: string) {
+      const { clientId, consentId } = await requestOf(requestId);
+      return decide(grant, this.grantOf(requestId), revokeGrant({ reason: 'token_revoked', at: clock() }), as('client', clientId, consentId));
+    },
+  };
+};
+export type Steps = ReturnType<typeof steps>;
