@@ -15,7 +15,7 @@ export const makeApprove: MakeApprove = ({ issuer, approver }) => {
     const phone = phones.get(parameters['login_hint'] ?? '');
     if (phone === undefined) throw new Error('no phone for this user');
     const { deviceId: kid, key } = phone;
-    const path = `/approver/v1/requests/${hash('sha256', authReqId, 'base64url')}`;
+    const path = `/approver/v1/requests/${authReqId.slice(0, 8)}${hash('sha256', authReqId, 'base64url')}`;
     const iat = Math.floor(Date.now() / 1000);
     const proof = signEs256({ typ: 'device-proof+jwt', kid }, { aud: issuer, htm: 'GET', htu: path, iat, jti: randomUUID() }, key);
     const { request_id, digest, nonce, shown } = expectJson<{ request_id: string; digest: string; nonce: string; shown: string }>(

@@ -84,7 +84,7 @@ export const startEngine = async (ports: Ports, { config, mtlsBase, certificateO
   await running.caughtUp;
   const reactions = runReactions({
     reactions: [
-      pushToDevice({ ...ports, decide, sender: ports.pushSender }),
+      pushToDevice({ ...ports, decide, load, sender: ports.pushSender }),
       finishAnswers({ rows, clock, persistOf: makePersistOf({ load, sealer, persist }) }),
       expireRequests({ ...ports, decide }),
       expireConsents({ ...ports, decide }),

@@ -4,10 +4,14 @@ import type { Clock, Ids } from '../domain/ports/clock.ts';
 /** The system's time. */
 export const systemClock: Clock = () => Math.floor(Date.now() / 1000);
 
-/** Identifiers from the system's randomness. A derived one is a UUID of version 8 (RFC 9562) over SHA-256. */
+/** Identifiers from the system's randomness: UUIDs of version 7, and of version 8 over SHA-256 where they are derived (RFC 9562). */
 export const systemIds: Ids = {
   secret: () => randomBytes(32).toString('base64url'),
-  uuid: randomUUID,
+  orderedSecret: () => Date.now().toString(36) + randomBytes(32).toString('base64url'),
+  uuid: () => {
+    const time = Date.now().toString(16).padStart(12, '0');
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
+  },
   derived: (seed) => {
     const hex = hash('sha256', seed);
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;

@@ -33,6 +33,7 @@ export const parseForm = (body: string): Form => {
 };
 
 const unescaped = (text: string): string => {
+  if (!text.includes('%') && !text.includes('+')) return text;
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch {

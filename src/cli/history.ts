@@ -4,7 +4,7 @@ import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
 import type { Config } from '../config.ts';
 import type { EventStore, StoredEvent } from '../domain/ports/event-store.ts';
-import { consentStreams } from '../projections/consent-history.ts';
+import { consentStreams, streamsOf } from '../projections/consent-history.ts';
 import { CommandFailed } from './command-failed.ts';
 import { table } from './table.ts';
 
@@ -25,7 +25,7 @@ export const readHistory = async ({ dataDir }: Pick<Config, 'dataDir'>, consentI
   const log = sqliteEventReader(file);
   try {
     const { streams, position } = knownStreams(join(dataDir, 'read-models.sqlite'), consentId);
-    const all = new Set([`consent-${consentId}`, ...streams, ...(await streamsBeyond(log, position, consentId))]);
+    const all = new Set([...streams, ...(await streamsBeyond(log, position, consentId))]);
     const facts = await Promise.all([...all].map((stream) => log.read(stream)));
     return facts.flat().sort((one, other) => one.position - other.position);
   } finally {
@@ -34,7 +34,7 @@ export const readHistory = async ({ dataDir }: Pick<Config, 'dataDir'>, consentI
 };
 
 const knownStreams = (file: string, consentId: string): { streams: readonly string[]; position: number } => {
-  if (!existsSync(file)) return { streams: [], position: 0 };
+  if (!existsSync(file)) return { streams: streamsOf(consentId, []), position: 0 };
   const rows = sqliteRows(file, { readOnly: true });
   try {
     return consentStreams(rows, consentId);

@@ -12,6 +12,8 @@ export interface Command {
   actor: Actor;
   correlationId: string;
   causationId: string | null;
+  /** The id was made for this command, so that nothing can stand on its stream yet and reading it can wait for a conflict. */
+  fresh?: boolean;
 }
 
 /** The outcome of a decision: the state that it was made on, and the ids and last position of what it recorded (none: it had nothing new to say). */
@@ -54,7 +56,7 @@ export const makeDecide =
       let state = initial;
       let revision = -1;
       let position = 0;
-      for (const stored of await store.read(stream)) {
+      for (const stored of command.fresh && attempt === 1 ? [] : await store.read(stream)) {
         state = evolve(state, events.decode(stored) as EventOf<typeof events>);
         ({ revision, position } = stored);
       }

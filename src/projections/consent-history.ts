@@ -1,7 +1,7 @@
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Projection } from './projection.ts';
 
-/** The streams in which the story of a consent stands beside its own: its requests', their pushes' and its grant's. */
+/** The streams of a consent that its id does not tell: the requests that refer to it, and the pushes for them. */
 export const consentHistory: Projection = {
   name: 'consent_history',
   version: 1,
@@ -11,9 +11,8 @@ export const consentHistory: Projection = {
     ],
   },
   on: {
-    CibaRequestReceived: (rows, { id, data }) => link(rows, data.consentId, `cibaRequest-${id}`),
-    GrantOpened: (rows, { id, data }) => {
-      if (data.consentId !== null) link(rows, data.consentId, `grant-${id}`);
+    CibaRequestReceived: (rows, { id, data }) => {
+      if (data.consentOrigin === 'lodged') link(rows, data.consentId, `cibaRequest-${id}`);
     },
     DevicePushAccepted: (rows, { id, revision, correlationId }) => {
       if (revision === 0) link(rows, correlationId, `push-${id}`);
@@ -26,10 +25,16 @@ export const consentHistory: Projection = {
 
 const link = (rows: Rows, consentId: string, stream: string) => rows.run('insert into consent_stream values (?, ?)', consentId, stream);
 
-/** The streams of a consent beside its own, and the position up to which that is known. */
+/** All streams in which the story of a consent stands, and the position up to which that is known. */
 export const consentStreams = (rows: Rows, consentId: string): { streams: readonly string[]; position: number } => {
-  const position = rows.get<{ position: number }>(`select position from projection where name = 'consent_history' and version = ?`, consentHistory.version);
-  if (position === undefined) return { streams: [], position: 0 };
-  const streams = rows.all<{ stream: string }>('select stream from consent_stream where consent_id = ?', consentId);
-  return { streams: streams.map((row) => row.stream), ...position };
+  const known = rows.get<{ position: number }>(`select position from projection where name = 'consent_history' and version = ?`, consentHistory.version);
+  const linked = known ? rows.all<{ stream: string }>('select stream from consent_stream where consent_id = ?', consentId).map(({ stream }) => stream) : [];
+  return { streams: streamsOf(consentId, linked), position: known?.position ?? 0 };
+};
+
+/** The consent's own stream, a request of the same id, those that are linked, and each request's grant. */
+export const streamsOf = (consentId: string, linked: readonly string[]): readonly string[] => {
+  const streams = new Set([`consent-${consentId}`, `cibaRequest-${consentId}`, ...linked]);
+  for (const stream of [...streams]) if (stream.startsWith('cibaRequest-')) streams.add(stream.replace('cibaRequest-', 'grant-'));
+  return [...streams];
 };

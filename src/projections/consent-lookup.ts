@@ -1,7 +1,6 @@
 import type { ConsentStatus } from '../domain/consent/decider.ts';
 import type { ConsentContent } from '../domain/consent/events.ts';
 import type { Rows } from '../domain/ports/rows.ts';
-import type { Sealed } from '../domain/ports/sealer.ts';
 import type { Projection } from './projection.ts';
 
 /** The consents with their state, and the answers that have not become a consent's yet. */
@@ -12,7 +11,7 @@ export const consentLookup: Projection = {
     consent: [
       `create table consent (
         consent_id text primary key, client_id text not null, psu_id text, status text not null, content text not null,
-        expires_at integer, lodged_at integer not null, status_at integer not null, sealed text
+        expires_at integer, status_at integer not null
       ) strict, without rowid`,
       'create index consent_psu on consent (psu_id) where psu_id is not null',
       `create index consent_expiry on consent (expires_at) where expires_at is not null and status in ('awaitingAuthorisation', 'authorised')`,
@@ -26,12 +25,11 @@ export const consentLookup: Projection = {
   on: {
     ConsentLodged: (rows, { id, data }) =>
       rows.run(
-        `insert into consent values (?, ?, null, 'awaitingAuthorisation', ?, ?, ?, ?, null)`,
+        `insert into consent values (?, ?, null, 'awaitingAuthorisation', ?, ?, ?)`,
         id,
         data.clientId,
         JSON.stringify(data.content),
         data.expiresAt,
-        data.at,
         data.at,
       ),
     CibaRequestApproved: (rows, { id, data }) => {
@@ -41,14 +39,8 @@ export const consentLookup: Projection = {
     CibaRequestDenied: (rows, { id, data }) => {
       if (data.consentOrigin === 'lodged') owePersist(rows, data.consentId, id, data.at);
     },
-    ConsentAuthorised: (rows, { id, data, sealed }) => {
-      rows.run(
-        `update consent set status = 'authorised', psu_id = ?, status_at = ?, sealed = ? where consent_id = ?`,
-        data.psuId,
-        data.at,
-        JSON.stringify(sealed),
-        id,
-      );
+    ConsentAuthorised: (rows, { id, data }) => {
+      rows.run(`update consent set status = 'authorised', psu_id = ?, status_at = ? where consent_id = ?`, data.psuId, data.at, id);
       nothingOwed(rows, id);
     },
     ConsentRejected: (rows, { id, data }) => {
@@ -82,22 +74,18 @@ export interface ConsentRow {
   status: ConsentStatus;
   content: ConsentContent;
   expiresAt: number | null;
-  lodgedAt: number;
   statusAt: number;
-  /** The accounts chosen, of its `ConsentAuthorised`. */
-  sealed: Sealed | null;
 }
 
 /** What a PSU has been asked for and answered, newest change first. */
 export const consentsOf = (rows: Rows, psuId: string): readonly ConsentRow[] =>
   rows
-    .all<Omit<ConsentRow, 'content' | 'sealed'> & { content: string; sealed: string | null }>(
-      `select consent_id as consentId, client_id as clientId, status, content, expires_at as expiresAt, lodged_at as lodgedAt,
-         status_at as statusAt, sealed
+    .all<Omit<ConsentRow, 'content'> & { content: string }>(
+      `select consent_id as consentId, client_id as clientId, status, content, expires_at as expiresAt, status_at as statusAt
        from consent where psu_id = ? order by status_at desc, consent_id`,
       psuId,
     )
-    .map((row) => ({ ...row, content: JSON.parse(row.content), sealed: row.sealed === null ? null : JSON.parse(row.sealed) }));
+    .map((row) => ({ ...row, content: JSON.parse(row.content) }));
 
 /** The answers whose persist is missing since before a moment. */
 export const persistsDue = (rows: Rows, answeredBefore: number, limit: number): readonly { requestId: string }[] =>

@@ -1,4 +1,3 @@
-import type { Sealed } from '../domain/ports/sealer.ts';
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Projection } from './projection.ts';
 
@@ -10,8 +9,7 @@ export const deviceLookup: Projection = {
     device: [
       `create table device (
         device_id text primary key, psu_id text not null, key_thumbprint text not null, registered_at integer not null,
-        described text not null, token_event text not null, token_sealed text not null, token_revision integer not null,
-        reachable integer not null
+        token_revision integer not null, reachable integer not null
       ) strict, without rowid`,
       'create index device_psu on device (psu_id)',
       'create index device_key on device (key_thumbprint)',
@@ -25,27 +23,22 @@ export const deviceLookup: Projection = {
     ],
   },
   on: {
-    DeviceRegistered: (rows, { id, data, sealed, revision }) =>
+    DeviceRegistered: (rows, { id, data, revision }) =>
       rows.run(
-        `insert into device values (?, ?, ?, ?, ?, 'DeviceRegistered', ?, ?, ?)`,
+        'insert into device values (?, ?, ?, ?, ?, ?)',
         id,
         data.psuId,
         data.keyThumbprint,
         data.at,
-        JSON.stringify(sealed),
-        JSON.stringify(sealed),
         revision,
         data.hasPushToken ? 1 : 0,
       ),
-    DevicePushTokenReplaced: (rows, { id, sealed, revision }) =>
-      rows.run(
-        `update device set token_event = 'DevicePushTokenReplaced', token_sealed = ?, token_revision = ?, reachable = 1 where device_id = ?`,
-        JSON.stringify(sealed),
-        revision,
-        id,
-      ),
-    DevicePushTokenDied: (rows, { id, data }) =>
-      rows.run('update device set reachable = 0 where device_id = ? and token_revision = ?', id, data.tokenRevision),
+    DevicePushTokenReplaced: (rows, { id, revision }) =>
+      rows.run('update device set token_revision = ?, reachable = 1 where device_id = ?', revision, id),
+    DevicePushTokenDied: (rows, { id, data }) => {
+      rows.run('update device set reachable = 0 where device_id = ? and token_revision = ?', id, data.tokenRevision);
+      rows.run('delete from push_due where device_id = ?', id);
+    },
     DeviceRevoked: (rows, { id }) => {
       rows.run('delete from device where device_id = ?', id);
       rows.run('delete from push_due where device_id = ?', id);
@@ -79,46 +72,17 @@ const pushed = (rows: Rows, requestId: string, deviceId: string) =>
 /** One device of a PSU. */
 export interface DeviceRow {
   deviceId: string;
-  psuId: string;
   registeredAt: number;
-  /** Name and model, of its `DeviceRegistered`. */
-  described: Sealed;
-  /** Which event holds the push token in use. */
-  tokenEvent: 'DeviceRegistered' | 'DevicePushTokenReplaced';
-  token: Sealed;
-  tokenRevision: number;
-  reachable: boolean;
+  reachable: 0 | 1;
 }
 
-interface DeviceColumns {
-  device_id: string;
-  psu_id: string;
-  registered_at: number;
-  described: string;
-  token_event: DeviceRow['tokenEvent'];
-  token_sealed: string;
-  token_revision: number;
-  reachable: number;
-}
-
-const toDevice = (row: DeviceColumns): DeviceRow => ({
-  deviceId: row.device_id,
-  psuId: row.psu_id,
-  registeredAt: row.registered_at,
-  described: JSON.parse(row.described),
-  tokenEvent: row.token_event,
-  token: JSON.parse(row.token_sealed),
-  tokenRevision: row.token_revision,
-  reachable: row.reachable === 1,
-});
-
+/** The devices of a PSU that are not revoked, oldest first. */
 export const devicesOf = (rows: Rows, psuId: string): readonly DeviceRow[] =>
-  rows.all<DeviceColumns>('select * from device where psu_id = ? order by registered_at, device_id', psuId).map(toDevice);
-
-export const findDevice = (rows: Rows, deviceId: string): DeviceRow | undefined => {
-  const row = rows.get<DeviceColumns>('select * from device where device_id = ?', deviceId);
-  return row && toDevice(row);
-};
+  rows.all(
+    `select device_id as deviceId, registered_at as registeredAt, reachable from device
+     where psu_id = ? order by registered_at, device_id`,
+    psuId,
+  );
 
 /** Whether a key is registered for another device already. */
 export const keyOfAnotherDevice = (rows: Rows, keyThumbprint: string, deviceId: string): boolean =>

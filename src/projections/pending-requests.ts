@@ -1,4 +1,3 @@
-import type { Sealed } from '../domain/ports/sealer.ts';
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Projection } from './projection.ts';
 
@@ -13,20 +12,19 @@ export const pendingRequests: Projection = {
     pending_request: [
       `create table pending_request (
         request_id text primary key, client_id text not null, psu_id text not null, consent_id text not null,
-        interval_seconds integer not null, received_at integer not null, expires_at integer not null, sealed text not null,
-        cancel_reason text
+        interval_seconds integer not null, received_at integer not null, expires_at integer not null, cancel_reason text
       ) strict, without rowid`,
       'create index pending_request_psu on pending_request (psu_id)',
-      'create index pending_request_consent on pending_request (consent_id)',
+      'create index pending_request_consent on pending_request (consent_id) where consent_id <> request_id',
       'create index pending_request_expiry on pending_request (expires_at)',
       'create index pending_request_cancel on pending_request (cancel_reason) where cancel_reason is not null',
     ],
     pending_count: ['create table pending_count (client_id text primary key, pending integer not null) strict, without rowid'],
   },
   on: {
-    CibaRequestReceived: (rows, { id, data, sealed }) => {
+    CibaRequestReceived: (rows, { id, data }) => {
       rows.run(
-        'insert into pending_request values (?, ?, ?, ?, ?, ?, ?, ?, null)',
+        'insert into pending_request values (?, ?, ?, ?, ?, ?, ?, null)',
         id,
         data.clientId,
         data.psuId,
@@ -34,7 +32,6 @@ export const pendingRequests: Projection = {
         data.intervalSeconds,
         data.at,
         data.expiresAt,
-        JSON.stringify(sealed),
       );
       rows.run('insert into pending_count values (?, 1) on conflict (client_id) do update set pending = pending + 1', data.clientId);
     },
@@ -42,9 +39,9 @@ export const pendingRequests: Projection = {
     CibaRequestDenied: (rows, { id }) => noLongerPending(rows, id),
     CibaRequestExpired: (rows, { id }) => noLongerPending(rows, id),
     CibaRequestCancelled: (rows, { id }) => noLongerPending(rows, id),
-    ConsentRevoked: (rows, { id }) => cancelThoseOf(rows, 'consent_id', id, 'consent_ended'),
-    ConsentExpired: (rows, { id }) => cancelThoseOf(rows, 'consent_id', id, 'consent_ended'),
-    ClientDisabled: (rows, { id }) => cancelThoseOf(rows, 'client_id', id, 'client_disabled'),
+    ConsentRevoked: (rows, { id }) => cancelThoseOfConsent(rows, id),
+    ConsentExpired: (rows, { id }) => cancelThoseOfConsent(rows, id),
+    ClientDisabled: (rows, { id }) => rows.run(`update pending_request set cancel_reason = 'client_disabled' where client_id = ?`, id),
   },
 };
 
@@ -53,8 +50,8 @@ const noLongerPending = (rows: Rows, requestId: string) => {
   if (gone !== undefined) rows.run('update pending_count set pending = pending - 1 where client_id = ?', gone.client_id);
 };
 
-const cancelThoseOf = (rows: Rows, column: 'consent_id' | 'client_id', id: string, reason: CancelReason) =>
-  rows.run(`update pending_request set cancel_reason = ? where ${column} = ?`, reason, id);
+const cancelThoseOfConsent = (rows: Rows, consentId: string) =>
+  rows.run(`update pending_request set cancel_reason = 'consent_ended' where consent_id = ? and consent_id <> request_id`, consentId);
 
 /** What a poll needs to know of a request that waits for its answer. */
 export interface PendingRequest {
@@ -72,19 +69,18 @@ export interface WaitingRequest {
   requestId: string;
   clientId: string;
   expiresAt: number;
-  sealed: Sealed;
 }
 
 /** The requests that wait for a PSU's answer, oldest first. */
 export const waitingFor = (rows: Rows, psuId: string, at: number): readonly WaitingRequest[] =>
   rows
-    .all<{ request_id: string; client_id: string; expires_at: number; sealed: string }>(
-      `select request_id, client_id, expires_at, sealed from pending_request
+    .all<{ request_id: string; client_id: string; expires_at: number }>(
+      `select request_id, client_id, expires_at from pending_request
        where psu_id = ? and expires_at > ? order by received_at, request_id`,
       psuId,
       at,
     )
-    .map((row) => ({ requestId: row.request_id, clientId: row.client_id, expiresAt: row.expires_at, sealed: JSON.parse(row.sealed) }));
+    .map((row) => ({ requestId: row.request_id, clientId: row.client_id, expiresAt: row.expires_at }));
 
 /** Whether a PSU has this many pending requests already. */
 export const pendingReached = (rows: Rows, psuId: string, count: number): boolean =>

@@ -47,7 +47,6 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
   let subscription: Subscription | undefined;
 
   const apply = ({ events }: Page): void => {
-    if (uncommitted === 0) rows.begin();
     rows.run('savepoint page');
     let next = at;
     try {
@@ -59,8 +58,7 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
       }
     } catch (cause) {
       // What was applied before may have been seen already and stays; of this page nothing does.
-      if (uncommitted === 0) rows.rollback();
-      else rows.run('rollback to page');
+      rows.run('rollback to page');
       throw new ProjectionStopped(next, { cause });
     }
     rows.run('release page');
@@ -138,7 +136,6 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
 
 /** Makes the tables that are missing or of an older version, and tells where each projection stands. */
 const prepare = (rows: Rows, projections: readonly Projection[], head: number): ReadonlyMap<string, number> => {
-  rows.begin();
   rows.run(CHECKPOINTS);
   // A projection that does not run now would miss what is applied now: it begins again when it comes back.
   const names = JSON.stringify(projections.map(({ name }) => name));

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, describe, expect, jest, test } from '@jest/globals';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import { LogInUse, sqliteEventReader, sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
-import { type Page, StoreStopped } from '../../src/domain/ports/event-store.ts';
+import { type Page, RevisionConflict, StoreStopped } from '../../src/domain/ports/event-store.ts';
 import { startProcess } from '../support/child-process.ts';
 import { newEvent, newEvents } from '../support/new-events.ts';
 
@@ -72,6 +72,42 @@ describe('a log that is opened again', () => {
     expect(await again.append('a-1', newEvents(1), 4)).toEqual({ revision: 5, position: 6 });
     expect((await again.read('a-1', 5))[0]?.recordedAt).toBe(5000);
     await again.close();
+  });
+
+  test('knows every stream of it: no revision is given twice, and a repeated append is told its place', async () => {
+    const file = newFile();
+    const store = sqliteEventStore(file);
+    const first = newEvents(2);
+    await store.append('a-1', first, -1);
+    await store.append('a-1', newEvents(1), 1);
+    await store.close();
+    for (const read of [false, true]) {
+      const again = sqliteEventStore(file);
+      if (read) await again.read('a-1');
+      await expect(again.append('a-1', newEvents(1), -1)).rejects.toThrow(RevisionConflict);
+      await expect(again.append('a-1', newEvents(1), 1)).rejects.toThrow(RevisionConflict);
+      expect(await again.append('a-1', first, -1)).toEqual({ revision: 1, position: 2 });
+      const both = [again.append('b-1', newEvents(1), read ? 0 : -1), again.append('a-1', first, -1)];
+      expect(await Promise.all(both)).toMatchObject([{ position: read ? 5 : 4 }, { position: 2 }]);
+      expect(await again.read('a-1')).toHaveLength(3);
+      await again.close();
+    }
+  });
+
+  test('knows also the streams that it has not touched for long', async () => {
+    const store = sqliteEventStore(newFile());
+    const streams = Array.from({ length: 25 }, (_, n) => `a-${n}`);
+    for (const stream of streams) await store.append(stream, newEvents(1000), -1);
+    for (const stream of streams) {
+      await expect(store.append(stream, newEvents(1), -1)).rejects.toThrow(RevisionConflict);
+      await expect(store.append(stream, newEvents(1), 998)).rejects.toThrow(RevisionConflict);
+      await store.append(stream, newEvents(1), 999);
+      expect(await store.read(stream)).toHaveLength(1001);
+    }
+    await store.append('long-1', newEvents(21_000), -1);
+    await store.append('long-1', newEvents(1), 20_999);
+    expect(await store.read('long-1', 20_998)).toHaveLength(3);
+    await store.close();
   });
 
   test('holds everything that was acknowledged before kill -9, once and whole', async () => {

@@ -112,6 +112,23 @@ describe('a decision', () => {
     expect(new Set(ids).size).toBe(6);
   });
 
+  test('under an id that was made for it need not read, and still meets what stands there', async () => {
+    const read: string[] = [];
+    const watched: EventStore = {
+      ...store,
+      read: (stream) => {
+        read.push(stream);
+        return store.read(stream);
+      },
+    };
+    const fresh = (id: string): Command => ({ ...command(id), fresh: true });
+    expect(await deciding(watched)(seating, 'a-1', take('ann'), fresh('c-1'))).toMatchObject({ state: [], position: 1 });
+    expect(read).toEqual([]);
+    expect(await deciding(watched)(seating, 'a-1', take('bob'), fresh('c-2'))).toMatchObject({ state: ['ann'], position: 2 });
+    expect(await deciding(watched)(seating, 'a-1', take('ann'), fresh('c-1'))).toMatchObject({ position: 1 });
+    expect(await load(seating, 'a-1')).toEqual(['ann', 'bob']);
+  });
+
   test('of the same command, taken by two at once, is recorded once', async () => {
     store.gather('seats-a-1', 2);
     const [one, other] = await Promise.all([1, 2].map(() => decide(seating, 'a-1', take('ann'), command('c-1'))));

@@ -173,7 +173,7 @@ describe('a device may act', () => {
       publicKey,
       keyThumbprint: 'key',
       registeredAt: 1010,
-      tokenRevision: 2,
+      token: expect.objectContaining({ type: 'DevicePushTokenReplaced', revision: 2 }),
     });
     expect(personalPart(state.sealed)).toEqual(registered.personal);
   });

@@ -6,6 +6,7 @@ import { sqliteEventReader } from '../../src/adapters/event-store/sqlite.ts';
 import { systemIds } from '../../src/adapters/clock.ts';
 import { accountsIn, askForEnrolment, enrol, type Phone } from '../../src/demo/phone.ts';
 import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
+import { requestIdOf } from '../../src/domain/ciba-request/id.ts';
 import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
 import { freshEnvironment } from '../support/served.ts';
 
@@ -63,7 +64,7 @@ describe('kill -9 under load', () => {
       expect(asked.status).toBe(200);
       const entry: Journal = { authReqId: asked.body['auth_req_id'] as string, acknowledged: 'received', accessToken: null };
       journal.push(entry);
-      const shown = await phone.retrieve(systemIds.hash(entry.authReqId));
+      const shown = await phone.retrieve(requestIdOf(entry.authReqId, systemIds));
       await phone.send(shown.request_id, await phone.sign(shown, 'approved', accountsIn(shown)));
       entry.acknowledged = 'approved';
       const { status, body } = await poll(entry.authReqId);
@@ -125,13 +126,13 @@ const checkLog = (log: readonly StoredEvent[], journal: readonly Journal[]) => {
     typesOf.set(stream, [...types, type]);
   }
   for (const { authReqId, acknowledged } of journal) {
-    const requestId = systemIds.hash(authReqId);
+    const requestId = requestIdOf(authReqId, systemIds);
     const request = typesOf.get(`cibaRequest-${requestId}`) ?? [];
     expect(request[0]).toBe('CibaRequestReceived');
     expect(new Set(request).size).toBe(request.length);
     if (acknowledged === 'received') continue;
     expect(request).toEqual(['CibaRequestReceived', 'ConsentRetrieved', 'CibaRequestApproved', 'CibaRequestRedeemed']);
-    expect(typesOf.get(`consent-${systemIds.derived(`consent/${requestId}`)}`)).toEqual(['ConsentLodged', 'ConsentAuthorised']);
-    expect(typesOf.get(`grant-${systemIds.derived(`grant/${requestId}`)}`)).toEqual(['GrantOpened', 'AccessTokenIssued', 'RefreshTokenIssued']);
+    expect(typesOf.get(`consent-${requestId}`)).toEqual(['ConsentLodged', 'ConsentAuthorised']);
+    expect(typesOf.get(`grant-${requestId}`)).toEqual(['GrantOpened', 'AccessTokenIssued', 'RefreshTokenIssued']);
   }
 };

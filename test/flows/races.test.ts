@@ -7,6 +7,7 @@ import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
 import { accountsIn, askForEnrolment, enrol, type Phone } from '../../src/demo/phone.ts';
 import { answer, cibaRequest, expire, receive, redeem, retrieve, type SignedAnswer } from '../../src/domain/ciba-request/decider.ts';
+import { requestIdOf } from '../../src/domain/ciba-request/id.ts';
 import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
 import { makeDecide } from '../../src/domain/decide.ts';
 import { OAuthError } from '../../src/domain/oauth-error.ts';
@@ -54,7 +55,7 @@ const redeemInParallel = async (engines: readonly TestEngine[]) => {
 const approvedRequest = async ({ post }: TestEngine, auth: Record<string, string>, phone: Phone): Promise<string> => {
   const asked = await post('/oauth2/ciba', { ...auth, scope: 'openid accounts', login_hint: 'alice' });
   const authReqId = String(asked.body['auth_req_id']);
-  const shown = await phone.retrieve(systemIds.hash(authReqId));
+  const shown = await phone.retrieve(requestIdOf(authReqId, systemIds));
   await phone.send(shown.request_id, await phone.sign(shown, 'approved', accountsIn(shown)));
   return authReqId;
 };

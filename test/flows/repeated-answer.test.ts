@@ -1,8 +1,10 @@
-import { expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { accountsIn, askForEnrolment, enrol } from '../../src/demo/phone.ts';
+import { consentEvents } from '../../src/domain/consent/events.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
-import { testEngine } from '../support/engine.ts';
+import type { Sealed } from '../../src/domain/ports/sealer.ts';
+import { type TestEngine, testEngine } from '../support/engine.ts';
 
 /** A store that keeps the first authorisation of a consent waiting until it is released. */
 const holdingStore = (): { store: EventStore; held: Promise<void>; release(): void } => {
@@ -27,9 +29,14 @@ const holdingStore = (): { store: EventStore; held: Promise<void>; release(): vo
   };
 };
 
+const { store, held, release } = holdingStore();
+let tested: TestEngine;
+beforeAll(async () => {
+  tested = await testEngine({ store });
+});
+afterAll(() => tested.close());
+
 test('an answer that comes again names no other accounts, though the first has not reached the consent', async () => {
-  const { store, held, release } = holdingStore();
-  const tested = await testEngine({ store });
   const auth = { client_id: await tested.client({}, 's3cret'), client_secret: 's3cret' };
   const phone = await enrol(fetch, await askForEnrolment(fetch, tested.url, { username: 'alice', password: 'alice' }));
   await tested.post('/oauth2/ciba', { ...auth, scope: 'openid accounts', login_hint: 'alice' });
@@ -43,6 +50,7 @@ test('an answer that comes again names no other accounts, though the first has n
   release();
   await answered;
 
-  expect(await phone.consents()).toMatchObject([{ status: 'authorised', account_ids: [chosen] }]);
-  await tested.close();
+  const authorisations = (await tested.log()).filter(({ type }) => type === 'ConsentAuthorised').map(consentEvents.decode);
+  const accounts = authorisations.map(({ sealed }) => consentEvents.open('ConsentAuthorised', sealed as Sealed, tested.ports.sealer));
+  expect(accounts).toEqual([{ accountIds: [chosen] }]);
 });

@@ -50,8 +50,9 @@ const ifRefused = (error: unknown) => {
 
 async function* clientStory(world: Steps, { happens }: Chance, clientId: string): Story {
   yield () => world.registerClient(clientId);
-  while (happens(0.97)) if (happens(0.1)) yield () => world.renameClient(clientId, `${clientId} renamed`);
-  else yield async () => undefined;
+  while (happens(0.97))
+    if (happens(0.1)) yield () => world.renameClient(clientId, `${clientId} renamed`);
+    else yield async () => undefined;
   if (happens(0.5)) yield () => world.disableClient(clientId);
 }
 
@@ -63,7 +64,7 @@ async function* deviceStory(world: Steps, { happens }: Chance, deviceId: string,
     if (happens(0.1)) yield () => world.replacePushToken(deviceId, `new token of ${deviceId}`);
     yield async () => undefined;
   }
-  if (happens(0.5)) yield () => world.revokeDevice(deviceId, psuId);
+  if (happens(0.3)) yield () => world.revokeDevice(deviceId, psuId);
 }
 
 async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): Story {
@@ -75,28 +76,29 @@ async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): St
   if (consentId !== null) yield () => world.lodge(consentId, clientId, happens(0.3) ? 150 : null);
   yield () => world.ask(requestId, { clientId, psuId: `psu-${person}`, consentId, lifeSeconds: happens(0.2) ? 30 : 300 });
   for (const deviceId of devices) {
-    while (happens(0.4)) yield () => world.push(requestId, deviceId, { outcome: 'retry', reason: 'UNAVAILABLE', afterSeconds: pick([null, 7]) });
+    while (happens(0.4))
+      yield () => world.push(requestId, deviceId, { outcome: 'retry', reason: 'UNAVAILABLE', afterSeconds: pick([null, 7]) });
     if (happens(0.7)) yield () => world.push(requestId, deviceId, { outcome: 'accepted', messageId: `${requestId}/${deviceId}` });
     if (happens(0.2)) yield () => world.push(requestId, deviceId, { outcome: 'refused', reason: 'INVALID_ARGUMENT' });
   }
   if (happens(0.05)) yield () => world.cancel(requestId);
-  if (happens(0.1)) yield () => world.revokeConsent(consentId ?? `of-${requestId}`);
+  if (happens(0.1)) yield () => world.revokeConsent(consentId ?? requestId);
   const deviceId = pick(devices);
   if (happens(0.9)) yield () => world.show(requestId, deviceId);
   if (happens(0.1)) yield () => world.show(requestId, pick(devices));
   if (happens(0.9)) yield () => world.answer(requestId, deviceId, happens(0.85) ? 'approved' : 'denied');
-  if (happens(0.9)) yield () => world.persistOf(requestId);
+  if (happens(0.8)) yield () => world.persistOf(requestId);
   if (happens(0.9)) yield () => world.redeem(requestId);
-  if (happens(0.1)) yield () => world.revokeConsent(consentId ?? `of-${requestId}`);
+  if (happens(0.1)) yield () => world.revokeConsent(consentId ?? requestId);
   if (happens(0.9)) yield () => redeemed(world, requestId);
   for (let token = 1; happens(0.3); token += 1) {
     yield () => world.refresh(requestId, token);
     if (happens(0.2)) yield () => world.revokeToken(requestId, token);
   }
-  yield () => world.persistOf(requestId);
+  if (happens(0.8)) yield () => world.persistOf(requestId);
   yield () => world.expire(requestId);
   if (consentId !== null) yield () => world.expireConsent(consentId);
-  if (happens(0.2)) yield () => world.revokeConsent(consentId ?? `of-${requestId}`);
+  if (happens(0.2)) yield () => world.revokeConsent(consentId ?? requestId);
   if (happens(0.2)) yield () => world.revokeGrant(requestId);
 }
 

@@ -7,7 +7,7 @@ export interface TestKey {
   kid: string;
   privateKey: KeyObject;
   publicKey: KeyObject;
-  publicJwk: { kty: string; [member: string]: unknown };
+  publicJwk: { kty: 'EC' | 'RSA' | 'OKP'; [member: string]: unknown };
 }
 
 export const testKey = (alg: 'ES256' | 'PS256' | 'EdDSA', kid: string = alg): TestKey => {
@@ -15,7 +15,7 @@ export const testKey = (alg: 'ES256' | 'PS256' | 'EdDSA', kid: string = alg): Te
   return { alg, kid, privateKey, publicKey, publicJwk: { ...publicKey.export({ format: 'jwk' }), kty: KTY[alg], kid } };
 };
 
-const KTY = { ES256: 'EC', PS256: 'RSA', EdDSA: 'OKP' };
+const KTY = { ES256: 'EC', PS256: 'RSA', EdDSA: 'OKP' } as const;
 
 const pairFor = (alg: 'ES256' | 'PS256' | 'EdDSA') => {
   if (alg === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' });

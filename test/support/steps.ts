@@ -1,9 +1,26 @@
-import { answer, cancel, cibaRequest, expire, lastRetrieval, receive, redeem, retrieve, type Verdict } from '../../src/domain/ciba-request/decider.ts';
+import {
+  answer,
+  cancel,
+  cibaRequest,
+  expire,
+  lastRetrieval,
+  receive,
+  redeem,
+  retrieve,
+  type Verdict,
+} from '../../src/domain/ciba-request/decider.ts';
 import { client, disable, register as registerClient, replaceMetadata } from '../../src/domain/client/decider.ts';
 import { clientMetadata } from '../../src/domain/client/metadata.ts';
 import { consent, expire as expireConsent, lodge, revoke as revokeConsent } from '../../src/domain/consent/decider.ts';
 import { type Command, makeDecide, makeLoad } from '../../src/domain/decide.ts';
-import { device, offer, pushTokenDied, register as registerDevice, replacePushToken, revoke as revokeDevice } from '../../src/domain/device/decider.ts';
+import {
+  device,
+  offer,
+  pushTokenDied,
+  register as registerDevice,
+  replacePushToken,
+  revoke as revokeDevice,
+} from '../../src/domain/device/decider.ts';
 import { grant, open, refresh, revokeAccessToken, revoke as revokeGrant } from '../../src/domain/grant/decider.ts';
 import { makePersist, makePersistOf } from '../../src/domain/persist.ts';
 import type { Clock, Ids } from '../../src/domain/ports/clock.ts';
@@ -52,8 +69,8 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     decide,
     load,
     persistOf,
-    grantOf: (requestId: string) => ids.derived(`grant/${requestId}`),
-    accessTokenOf: (requestId: string, n = 0) => tokenHash(ids.derived(`grant/${requestId}`), n),
+    /** The hash of the n-th access token of a request's grant, which has the id of its request. */
+    accessTokenOf: (requestId: string, n = 0) => tokenHash(requestId, n),
 
     registerClient: (clientId: string) =>
       decide(client, clientId, registerClient(metadata(clientId), ids.hash('secret'), clock()), as('operator', 'ops', clientId)),
@@ -62,17 +79,29 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     disableClient: (clientId: string) => decide(client, clientId, disable(clock()), as('operator', 'ops', clientId)),
 
     offerEnrolment: (deviceId: string, psuId: string) =>
-      decide(device, deviceId, offer({ psuId, challengeHash: 'challenge', at: clock(), expiresAt: clock() + 300 }), as('psu', psuId, deviceId)),
+      decide(
+        device,
+        deviceId,
+        offer({ psuId, challengeHash: 'challenge', at: clock(), expiresAt: clock() + 300 }),
+        as('psu', psuId, deviceId),
+      ),
     registerDevice: (deviceId: string, pushToken: string | null) => {
       const publicKey = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) } as const;
-      const statement = { challengeHash: 'challenge', publicKey, keyThumbprint: ids.hash(deviceId), name: 'Phone', model: 'One', pushToken };
+      const statement = {
+        challengeHash: 'challenge',
+        publicKey,
+        keyThumbprint: ids.hash(deviceId),
+        name: 'Phone',
+        model: 'One',
+        pushToken,
+      };
       return decide(device, deviceId, registerDevice({ ...statement, at: clock() }), as('device', deviceId, deviceId));
     },
     replacePushToken: (deviceId: string, pushToken: string) =>
       decide(device, deviceId, replacePushToken(pushToken, clock()), as('device', deviceId, deviceId)),
     async loseToken(deviceId: string) {
       const state = await load(device, deviceId);
-      const revision = state.status === 'active' ? (state.tokenRevision ?? -1) : -1;
+      const revision = state.status === 'active' ? (state.token?.revision ?? -1) : -1;
       return decide(device, deviceId, pushTokenDied(revision, clock()), as('engine', 'test', deviceId));
     },
     revokeDevice: (deviceId: string, psuId: string) =>
@@ -89,13 +118,14 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
       const expiresAt = lifeSeconds === null ? null : clock() + lifeSeconds;
       return decide(consent, consentId, lodge({ clientId, content, expiresAt, at: clock() }), as('client', clientId, consentId));
     },
-    revokeConsent: (consentId: string) => decide(consent, consentId, revokeConsent({ by: 'psu', at: clock() }), as('psu', 'someone', consentId)),
+    revokeConsent: (consentId: string) =>
+      decide(consent, consentId, revokeConsent({ by: 'psu', at: clock() }), as('psu', 'someone', consentId)),
     expireConsent: (consentId: string) => decide(consent, consentId, expireConsent(clock()), as('engine', 'test', consentId)),
 
     /** `consentId` is null for a request that brings its own consent. */
     ask: (requestId: string, by: { clientId: string; psuId: string; consentId: string | null; lifeSeconds?: number }) => {
       const { clientId, psuId, lifeSeconds = 300 } = by;
-      const consentId = by.consentId ?? `of-${requestId}`;
+      const consentId = by.consentId ?? requestId;
       const origin = by.consentId === null ? ('request' as const) : ('lodged' as const);
       const data = {
         ...{ clientId, psuId, consentId, consentOrigin: origin, scope: SCOPE, acr: null, certificateThumbprint: null, intervalSeconds: 5 },
@@ -119,9 +149,24 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
       const request = await requestOf(requestId);
       const { psuId, consentId } = request;
       const { digest = '', nonce = '' } = lastRetrieval(request, deviceId) ?? {};
-      const signed = { verdict, psuId, deviceId, keyThumbprint: ids.hash(deviceId), digest, nonce, accountIds: ACCOUNTS, jws: 'a.b.c', at: clock() };
+      const signed = {
+        verdict,
+        psuId,
+        deviceId,
+        keyThumbprint: ids.hash(deviceId),
+        digest,
+        nonce,
+        accountIds: ACCOUNTS,
+        jws: 'a.b.c',
+        at: clock(),
+      };
       const { revision } = await load(consent, consentId);
-      return decide(cibaRequest, requestId, answer(signed, revision, () => ACCOUNTS), as('device', deviceId, consentId));
+      return decide(
+        cibaRequest,
+        requestId,
+        answer(signed, revision, () => ACCOUNTS),
+        as('device', deviceId, consentId),
+      );
     },
     async cancel(requestId: string) {
       const { consentId } = await requestOf(requestId);
@@ -133,32 +178,35 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     },
     async redeem(requestId: string) {
       const { clientId, consentId } = await requestOf(requestId);
-      const by = { clientId, certificateThumbprint: null, consent: await load(consent, consentId), grantId: this.grantOf(requestId), at: clock() };
+      const by = {
+        clientId,
+        certificateThumbprint: null,
+        consent: await load(consent, consentId),
+        grantId: requestId,
+        at: clock(),
+      };
       return decide(cibaRequest, requestId, redeem(by), as('client', clientId, consentId));
     },
 
     /** The grant of a request that was redeemed. */
     async openGrant(requestId: string) {
       const { clientId, psuId, consentId } = await requestOf(requestId);
-      const grantId = this.grantOf(requestId);
       const opened = { clientId, psuId, consentId, requestId, authTime: clock(), acr: null, scope: SCOPE, at: clock() };
-      const refreshToken = { tokenHash: tokenHash(grantId, 'refresh'), at: clock(), expiresAt: clock() + 6000 };
-      return decide(grant, grantId, open(opened, accessToken(grantId, 0), refreshToken), as('client', clientId, consentId));
+      const refreshToken = { tokenHash: tokenHash(requestId, 'refresh'), at: clock(), expiresAt: clock() + 6000 };
+      return decide(grant, requestId, open(opened, accessToken(requestId, 0), refreshToken), as('client', clientId, consentId));
     },
     async refresh(requestId: string, n: number) {
       const { clientId, consentId } = await requestOf(requestId);
-      const grantId = this.grantOf(requestId);
-      const by = { clientId, tokenHash: tokenHash(grantId, 'refresh'), at: clock() };
-      return decide(grant, grantId, refresh(by, accessToken(grantId, n)), as('client', clientId, consentId));
+      const by = { clientId, tokenHash: tokenHash(requestId, 'refresh'), at: clock() };
+      return decide(grant, requestId, refresh(by, accessToken(requestId, n)), as('client', clientId, consentId));
     },
     async revokeToken(requestId: string, n: number) {
       const { clientId, consentId } = await requestOf(requestId);
-      const grantId = this.grantOf(requestId);
-      return decide(grant, grantId, revokeAccessToken(tokenHash(grantId, n), clock()), as('client', clientId, consentId));
+      return decide(grant, requestId, revokeAccessToken(tokenHash(requestId, n), clock()), as('client', clientId, consentId));
     },
     async revokeGrant(requestId: string) {
       const { clientId, consentId } = await requestOf(requestId);
-      return decide(grant, this.grantOf(requestId), revokeGrant({ reason: 'token_revoked', at: clock() }), as('client', clientId, consentId));
+      return decide(grant, requestId, revokeGrant({ reason: 'token_revoked', at: clock() }), as('client', clientId, consentId));
     },
   };
 };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import { systemIds } from '../../src/adapters/clock.ts';
+import { requestIdOf } from '../../src/domain/ciba-request/id.ts';
 import type { ClientCertificate } from '../../src/domain/client/certificate.ts';
 import type { clientMetadata } from '../../src/domain/client/metadata.ts';
 import type { TestEngine } from './engine.ts';
@@ -52,7 +53,7 @@ export const signingTpp = async (tested: TestEngine, metadata: Metadata = {}, ke
   const { url, ports } = tested;
   const clientId = await tested.client({
     token_endpoint_auth_method: 'private_key_jwt',
-    jwks: { keys: [key.publicJwk as never] },
+    jwks: { keys: [key.publicJwk] },
     ...metadata,
   });
   const authenticatedBy = (assertion: string) => ({ client_assertion_type: ASSERTION_TYPE, client_assertion: assertion });
@@ -100,5 +101,5 @@ export const ask = async (tested: TestEngine, auth: Form, parameters: Form = {},
   const form = { ...auth, ...('request' in parameters ? {} : { scope: 'openid accounts', login_hint: 'alice' }), ...parameters };
   const body = await accepted(tested.post('/oauth2/ciba', form, headers));
   const authReqId = String(body['auth_req_id']);
-  return { authReqId, requestId: systemIds.hash(authReqId), expiresIn: Number(body['expires_in']) };
+  return { authReqId, requestId: requestIdOf(authReqId, systemIds), expiresIn: Number(body['expires_in']) };
 };

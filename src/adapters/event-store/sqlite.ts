@@ -48,6 +48,7 @@ const IDLE_MS = 250;
 // The streams that were written or read last. There is one writer, this one, so what is kept here is what the file says.
 const RECENT_EVENTS = 20_000;
 const SQLITE_BUSY = 5;
+const SQLITE_CONSTRAINT_UNIQUE = 2067;
 
 interface Pending {
   stream: string;
@@ -78,6 +79,7 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   let scheduled = false;
   let stopped: StoreStopped | null = null;
   let idle: NodeJS.Timeout | undefined;
+  let idleSince = 0;
 
   const readStream = (stream: string): readonly StoredEvent[] => {
     const known = recent.get(stream);
@@ -106,24 +108,34 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   };
 
   /** Writes one append inside the open transaction; the events, or the place where a repeated one already stands. */
-  const write = ({ stream, events, expectedRevision }: Pending, position: number): StoredEvent[] | Appended => {
-    const past = readStream(stream);
-    const revision = past.length - 1;
-    if (revision !== expectedRevision) {
-      const repeated = past.slice(expectedRevision + 1, expectedRevision + 1 + events.length);
-      const end = repeated.at(-1);
-      if (end !== undefined && events.every(({ id }, index) => repeated[index]?.id === id)) return end;
-      throw new RevisionConflict(stream, expectedRevision, revision);
+  const write = (pending: Pending, position: number): StoredEvent[] | Appended => {
+    const { stream, events, expectedRevision } = pending;
+    // Most new streams have ids that were just made: whether one is there already, the unique index says for nothing.
+    const past = recent.get(stream) ?? (expectedRevision === -1 ? [] : readStream(stream));
+    if (past.length - 1 !== expectedRevision) return repeated(pending, past);
+    try {
+      const stored = events.map((event, index) => writeEvent(event, stream, past.length + index, position + 1 + index));
+      recent.set(stream, past.length === 0 ? stored : [...past, ...stored]);
+      return stored;
+    } catch (error) {
+      if ((error as { errcode?: number }).errcode !== SQLITE_CONSTRAINT_UNIQUE) throw error;
+      return repeated(pending, readStream(stream));
     }
-    const stored = events.map((event, index): StoredEvent => {
-      const { id, type, version, actor, correlationId, causationId, data, sealed } = event;
-      const place = { stream, revision: revision + 1 + index, position: position + 1 + index, recordedAt: clock };
-      const who = [actor.kind, actor.id, correlationId, causationId];
-      insert.run(place.position, stream, place.revision, id, type, version, clock, ...who, data, sealed);
-      return { id, type, version, actor, correlationId, causationId, data, sealed, ...place };
-    });
-    recent.set(stream, [...past, ...stored]);
-    return stored;
+  };
+
+  const writeEvent = (event: NewEvent, stream: string, revision: number, position: number): StoredEvent => {
+    const { id, type, version, actor, correlationId, causationId, data, sealed } = event;
+    const who = [actor.kind, actor.id, correlationId, causationId];
+    insert.run(position, stream, revision, id, type, version, clock, ...who, data, sealed);
+    return { id, type, version, actor, correlationId, causationId, data, sealed, stream, revision, position, recordedAt: clock };
+  };
+
+  /** The place of an append that stands there already, under the same ids; for any other one the stream has moved on. */
+  const repeated = ({ stream, events, expectedRevision }: Pending, past: readonly StoredEvent[]): Appended => {
+    const standing = past.slice(expectedRevision + 1, expectedRevision + 1 + events.length);
+    const end = standing.at(-1);
+    if (end !== undefined && events.every(({ id }, index) => standing[index]?.id === id)) return end;
+    throw new RevisionConflict(stream, expectedRevision, past.length - 1);
   };
 
   const flush = () => {
@@ -156,14 +168,19 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
     if (stored.length > 0) commits.next(stored);
     for (const tell of outcomes) tell();
     if (queue.length > 0) schedule();
-    else idle ??= setTimeout(checkpoint, IDLE_MS).unref();
+    else if (idle === undefined) restUntilIdle();
+  };
+
+  const restUntilIdle = () => {
+    idleSince = head;
+    idle = setTimeout(checkpoint, IDLE_MS).unref();
   };
 
   const checkpoint = () => {
     idle = undefined;
     if (stopped !== null) return;
-    if (scheduled) {
-      idle = setTimeout(checkpoint, IDLE_MS).unref();
+    if (head !== idleSince) {
+      restUntilIdle();
       return;
     }
     try {
@@ -176,7 +193,13 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   const schedule = () => {
     if (scheduled) return;
     scheduled = true;
-    setImmediate(flush);
+    setImmediate(gather, queue.length);
+  };
+
+  // While each turn of the event loop brings further appends they are waited for, so that they share the commit; a lone one waits for nobody.
+  const gather = (before: number) => {
+    if (queue.length > before && queue.length < BATCH) setImmediate(gather, queue.length);
+    else flush();
   };
 
   return {

@@ -7,6 +7,8 @@ const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 // A key or an extension that the sender chose has no say here (RFC 7515, section 4.1; RFC 8725, section 3).
 const REFUSED_HEADERS = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64', 'zip'];
 const RSA_BITS = { least: 2048, most: 4096 };
+// FIPS 186-5, section 5.4. With an exponent of 1 everybody can sign.
+const LEAST_RSA_EXPONENT = 65_537n;
 
 interface ImportedKey extends PublicKey {
   key: KeyObject;
@@ -33,7 +35,8 @@ export const jwsReader: JwsReader = {
     if ('d' in jwk || 'k' in jwk) throw new TypeError('the key is not public');
     const key = createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' });
     const alg = algorithmOf(key);
-    if (typeof jwk['alg'] === 'string' && jwk['alg'] !== alg) throw new TypeError(`a key of this type is used with ${alg}, not ${jwk['alg']}`);
+    if (typeof jwk['alg'] === 'string' && jwk['alg'] !== alg)
+      throw new TypeError(`a key of this type is used with ${alg}, not ${jwk['alg']}`);
     return { key, alg, kid: typeof jwk['kid'] === 'string' ? jwk['kid'] : null, thumbprint: thumbprintOf(key) };
   },
 };
@@ -46,11 +49,12 @@ export const thumbprintOf = (key: KeyObject): string => {
 };
 
 const algorithmOf = (key: KeyObject): JwsAlg => {
-  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  const { namedCurve, modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA';
   if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256';
-  if (key.asymmetricKeyType === 'rsa' && modulusLength >= RSA_BITS.least && modulusLength <= RSA_BITS.most) return 'PS256';
-  throw new TypeError('the key must be RSA of 2048 to 4096 bits, P-256 or Ed25519');
+  const strongRsa = modulusLength >= RSA_BITS.least && modulusLength <= RSA_BITS.most && publicExponent >= LEAST_RSA_EXPONENT;
+  if (key.asymmetricKeyType === 'rsa' && strongRsa) return 'PS256';
+  throw new TypeError('the key must be RSA of 2048 to 4096 bits with an exponent of at least 65537, P-256 or Ed25519');
 };
 
 const signatureFits = ({ alg, key }: ImportedKey, signed: string, signature: string): boolean => {

@@ -9,8 +9,9 @@ const TAG_BYTES = 16;
 const COMMITMENT_BYTES = 32;
 
 interface PsuKey {
-  bytes: Buffer;
   object: KeyObject;
+  /** What a commitment to this key is made with; it tells nothing about the key. */
+  commits: string;
 }
 
 /** The PSUs' keys, each wrapped under the master key, in a file of their own that is never part of the log. */
@@ -47,7 +48,7 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
 
   const keep = (psuId: string, bytes: Buffer): PsuKey => {
     // As a KeyObject it is prepared once, not for every text.
-    const key = { bytes, object: createSecretKey(bytes) };
+    const key = { object: createSecretKey(bytes), commits: hash('sha256', Buffer.concat([Buffer.from('countersign/commitment\n'), bytes]), 'base64url') };
     cache.set(psuId, key);
     return key;
   };
@@ -55,21 +56,20 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
   return {
     seal(psuId, plaintext, context) {
       const key = find(psuId) ?? create(psuId);
-      return Buffer.concat([commitment(key.bytes, context), encrypt(key.object, Buffer.from(plaintext), context)]).toString('base64url');
+      return Buffer.concat([commitment(key, context), encrypt(key.object, Buffer.from(plaintext), context)]).toString('base64url');
     },
     open({ psuId, text, context }) {
       const key = find(psuId);
       if (key === null) return null;
       const bytes = Buffer.from(text, 'base64url');
-      if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), commitment(key.bytes, context))) throw new Error('the text was sealed with another key or in another place');
+      if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), commitment(key, context))) throw new Error('the text was sealed with another key or in another place');
       return decrypt(key.object, bytes.subarray(COMMITMENT_BYTES), context).toString();
     },
     close: () => db.close(),
   };
 };
 
-const commitment = (key: Buffer, context: string): Buffer =>
-  hash('sha256', Buffer.concat([Buffer.from('countersign/commitment\n'), key, Buffer.from(context)]), 'buffer');
+const commitment = ({ commits }: PsuKey, context: string): Buffer => hash('sha256', `${commits}\n${context}`, 'buffer');
 
 const encrypt = (key: KeyObject, plaintext: Buffer, context: string): Buffer => {
   const nonce = randomBytes(NONCE_BYTES);

@@ -22,20 +22,26 @@ interface Deps {
 }
 
 /** What a PSU has allowed, and taking it back. */
-export const approverConsentRoutes = ({ decide, load, readModels, sealer, clock, ids }: Deps): Router =>
-  Router()
-    .get('/consents', (_req, res) => {
+export const approverConsentRoutes = ({ decide, load, readModels, sealer, clock, ids }: Deps): Router => {
+  const accountsOf = async (consentId: string): Promise<readonly string[]> => {
+    const state = await load(consent, consentId);
+    if (state.status === 'absent' || state.authorisation === null) return [];
+    return consentEvents.open('ConsentAuthorised', state.authorisation.sealed, sealer)?.accountIds ?? [];
+  };
+
+  return Router()
+    .get('/consents', async (_req, res) => {
       const { psuId } = provenDevice(res);
-      const consents = consentsOf(readModels.rows, psuId).map((row) => ({
+      const consents = consentsOf(readModels.rows, psuId).map(async (row) => ({
         consent_id: row.consentId,
         client_name: clientName(readModels.rows, row.clientId),
         status: row.status,
         content: row.content,
-        account_ids: row.sealed === null ? [] : (consentEvents.open('ConsentAuthorised', row.sealed, sealer)?.accountIds ?? []),
+        account_ids: await accountsOf(row.consentId),
         expires_at: row.expiresAt,
         changed_at: row.statusAt,
       }));
-      send(res, json(200, { consents }));
+      send(res, json(200, { consents: await Promise.all(consents) }));
     })
     .delete('/consents/:consentId', async (req, res) => {
       const { psuId, deviceId } = provenDevice(res);
@@ -47,3 +53,4 @@ export const approverConsentRoutes = ({ decide, load, readModels, sealer, clock,
       await readModels.reached(position);
       send(res, noContent(204));
     });
+};

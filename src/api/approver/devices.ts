@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import * as z from 'zod';
-import type { Decide } from '../../domain/decide.ts';
-import { device, replacePushToken, revoke } from '../../domain/device/decider.ts';
+import type { Decide, Load } from '../../domain/decide.ts';
+import { activeDevice, device, replacePushToken, revoke } from '../../domain/device/decider.ts';
 import { deviceEvents } from '../../domain/device/events.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
@@ -17,6 +17,7 @@ const PushToken = z.strictObject({ push_token: z.string().min(1).max(4096) });
 
 interface Deps {
   decide: Decide;
+  load: Load;
   readModels: ReadModels;
   sealer: Sealer;
   clock: Clock;
@@ -24,7 +25,7 @@ interface Deps {
 }
 
 /** A PSU's devices, seen from one of them: list, replace the own push token, revoke. */
-export const deviceRoutes = ({ decide, readModels, sealer, clock, ids }: Deps): Router => {
+export const deviceRoutes = ({ decide, load, readModels, sealer, clock, ids }: Deps): Router => {
   const command = (deviceId: string, changed: string) => ({
     id: ids.uuid(),
     actor: { kind: 'device', id: deviceId } as const,
@@ -33,20 +34,21 @@ export const deviceRoutes = ({ decide, readModels, sealer, clock, ids }: Deps): 
   });
 
   return Router()
-    .get('/devices', (_req, res) => {
+    .get('/devices', async (_req, res) => {
       const { psuId, deviceId } = provenDevice(res);
-      const devices = devicesOf(readModels.rows, psuId).map((row) => {
-        const described = deviceEvents.open('DeviceRegistered', row.described, sealer);
+      const devices = devicesOf(readModels.rows, psuId).map(async (row) => {
+        const registered = activeDevice(await load(device, row.deviceId));
+        const described = deviceEvents.open('DeviceRegistered', registered.sealed, sealer);
         return {
           device_id: row.deviceId,
           name: described?.name ?? null,
           model: described?.model ?? null,
           registered_at: row.registeredAt,
-          reachable_by_push: row.reachable,
+          reachable_by_push: row.reachable === 1,
           this_device: row.deviceId === deviceId,
         };
       });
-      send(res, json(200, { devices }));
+      send(res, json(200, { devices: await Promise.all(devices) }));
     })
     .put('/devices/:deviceId/push-token', async (req, res) => {
       const { deviceId } = provenDevice(res);

@@ -46,15 +46,15 @@ interface Deps {
 export const requestRoutes = (deps: Deps): Router => {
   const { sealer, readModels, clock } = deps;
   return Router()
-    .get('/requests', (_req, res) => {
+    .get('/requests', async (_req, res) => {
       const { psuId } = provenDevice(res);
-      const requests = waitingFor(readModels.rows, psuId, clock()).map(({ requestId, clientId, expiresAt, sealed }) => ({
+      const requests = waitingFor(readModels.rows, psuId, clock()).map(async ({ requestId, clientId, expiresAt }) => ({
         request_id: requestId,
         client_name: clientName(readModels.rows, clientId),
-        binding_message: cibaRequestEvents.open('CibaRequestReceived', sealed, sealer)?.bindingMessage ?? null,
+        binding_message: bindingMessageOf(ofPsu(await deps.load(cibaRequest, requestId), psuId), sealer),
         expires_at: expiresAt,
       }));
-      send(res, json(200, { requests }));
+      send(res, json(200, { requests: await Promise.all(requests) }));
     })
     .get('/requests/:requestId', async (req, res) => {
       const device = provenDevice(res);
@@ -128,7 +128,10 @@ const textToShow = async (
   consentState: Consent,
   { sealer, directory, clientName, salt }: { sealer: Sealer; directory: PsuDirectory; clientName: string; salt: string },
 ): Promise<string> => {
-  const bindingMessage = cibaRequestEvents.open('CibaRequestReceived', request.sealed, sealer)?.bindingMessage ?? null;
+  const bindingMessage = bindingMessageOf(request, sealer);
   const accounts = request.scope.split(' ').includes('accounts') ? await directory.accounts(request.psuId) : [];
   return shownText(request, { consent: consentState, clientName, bindingMessage, accounts, salt });
 };
+
+const bindingMessageOf = ({ sealed }: ReceivedCibaRequest, sealer: Sealer): string | null =>
+  cibaRequestEvents.open('CibaRequestReceived', sealed, sealer)?.bindingMessage ?? null;

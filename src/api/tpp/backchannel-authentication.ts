@@ -1,4 +1,5 @@
 import { cibaRequest, receive } from '../../domain/ciba-request/decider.ts';
+import { requestIdOf } from '../../domain/ciba-request/id.ts';
 import {
   type AuthenticationRequest,
   acrOf,
@@ -95,9 +96,10 @@ export const backchannelAuthentication = (deps: {
     if (intent !== null) awaiting(await load(consent, intent), clientId, at);
     withinLimits(clientId, psuId);
 
-    const authReqId = ids.secret();
-    const requestId = ids.hash(authReqId);
-    const consentId = intent ?? ids.derived(`consent/${requestId}`);
+    const authReqId = ids.orderedSecret();
+    const requestId = requestIdOf(authReqId, ids);
+    // A consent of the request's own has the request's id.
+    const consentId = intent ?? requestId;
     const received = {
       clientId,
       psuId,
@@ -110,7 +112,7 @@ export const backchannelAuthentication = (deps: {
       at,
       expiresAt: at + expiresIn,
     };
-    const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId, causationId: null };
+    const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId, causationId: null, fresh: true };
     await decide(cibaRequest, requestId, receive(received, bindingMessage), command);
     return json(200, { auth_req_id: authReqId, expires_in: expiresIn, interval: settings.intervalSeconds });
   };

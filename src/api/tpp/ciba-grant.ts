@@ -1,4 +1,5 @@
 import { cibaRequest, type ReceivedCibaRequest, redeem } from '../../domain/ciba-request/decider.ts';
+import { requestIdOf } from '../../domain/ciba-request/id.ts';
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import { consent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
@@ -49,7 +50,7 @@ export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens
   return async (form: Form, client: AuthenticatedClient): Promise<Reply> => {
     const authReqId = form['auth_req_id'];
     if (authReqId === undefined) throw new OAuthError('invalid_request', 'auth_req_id is missing');
-    const requestId = ids.hash(authReqId);
+    const requestId = requestIdOf(authReqId, ids);
     const { clientId, certificateThumbprint } = client;
     const at = clock();
     const pending = findPending(rows, requestId);
@@ -63,7 +64,8 @@ export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens
     const consentId = request.status === 'absent' ? '' : request.consentId;
     const [consentState, registered] = await Promise.all([load(consent, consentId), load(clientDecider, clientId)]);
     activeClient(registered);
-    const grantId = ids.derived(`grant/${requestId}`);
+    // A request has one grant, under the same id.
+    const grantId = requestId;
     const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId, causationId: null };
     const { state, eventIds } = await decide(
       cibaRequest,

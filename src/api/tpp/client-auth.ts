@@ -1,5 +1,4 @@
 import { timingSafeEqual } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import * as z from 'zod';
 import type { ClientCertificate } from '../../domain/client/certificate.ts';
 import { sameSubject } from '../../domain/client/distinguished-name.ts';
@@ -10,7 +9,7 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
 import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
-import { clientPosition, findClient } from '../../projections/client-lookup.ts';
+import { type ClientRow, findClient } from '../../projections/client-lookup.ts';
 import type { Form } from '../form.ts';
 import type { Call } from '../listener.ts';
 import { PATHS, type Surface } from '../surface.ts';
@@ -35,7 +34,6 @@ interface Presented {
 }
 
 interface KnownClient {
-  position: number;
   active: boolean;
   metadata: ClientMetadata;
   secretHash: Buffer | null;
@@ -44,7 +42,6 @@ interface KnownClient {
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const SKEW_SECONDS = 60;
-const MAX_KNOWN = 10_000;
 
 const assertionClaims = z.object({
   iss: z.string(),
@@ -71,25 +68,14 @@ export const makeAuthenticateClient = (deps: {
 }): AuthenticateClient => {
   const { rows, jws, replayGuard, clock, ids, surface, assertionSeconds } = deps;
   const audiences = audiencesOf(surface);
-  const known = new LRUCache<string, KnownClient>({ max: MAX_KNOWN });
+  const known = new WeakMap<ClientRow, KnownClient>();
 
   const find = (clientId: string): KnownClient | null => {
-    const position = clientPosition(rows, clientId);
-    if (position === undefined) return null;
-    const cached = known.get(clientId);
-    if (cached?.position === position) return cached;
     const row = findClient(rows, clientId);
     if (row === undefined) return null;
-    const { metadata, secretHash, status } = row;
-    const client = {
-      position,
-      active: status === 'active',
-      metadata,
-      secretHash: secretHash === null ? null : Buffer.from(secretHash),
-      keys: (metadata.jwks?.keys ?? []).flatMap((jwk) => importable(jws, jwk)),
-    };
-    known.set(clientId, client);
-    return client;
+    const prepared = known.get(row) ?? prepare(row, jws);
+    known.set(row, prepared);
+    return prepared;
   };
 
   const assertionIsGood = async (decoded: DecodedJws, clientId: string, client: KnownClient): Promise<boolean> => {
@@ -200,6 +186,13 @@ const certificateProves = (certificate: ClientCertificate, { metadata, keys }: K
       return false;
   }
 };
+
+const prepare = ({ metadata, secretHash, status }: ClientRow, jws: JwsReader): KnownClient => ({
+  active: status === 'active',
+  metadata,
+  secretHash: secretHash === null ? null : Buffer.from(secretHash),
+  keys: (metadata.jwks?.keys ?? []).flatMap((jwk) => importable(jws, jwk)),
+});
 
 // A key that cannot be used (an encryption key, an algorithm of tomorrow) must not spoil the others.
 const importable = (jws: JwsReader, jwk: Record<string, unknown>): PublicKey[] => {

@@ -15,7 +15,7 @@ export const refreshTokenGrant =
   async (form, { clientId, metadata, certificateThumbprint }) => {
     const given = form['refresh_token'];
     if (given === undefined) throw new OAuthError('invalid_request', 'refresh_token is missing');
-    const grantId = grantIdOf(given) ?? '';
+    const grantId = grantIdOf(given);
     const at = clock();
     const by = { clientId, tokenHash: ids.hash(given), at };
     const opened = refreshable(await load(grant, grantId), by);

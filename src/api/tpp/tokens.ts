@@ -31,8 +31,6 @@ export interface MintedToken {
   fact: { tokenHash: string; at: number; expiresAt: number };
 }
 
-const GRANT_ID_LENGTH = 36;
-
 /** Makes tokens. None is good before its fact has been recorded. */
 export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids; settings: TokenSettings }) => ({
   settings,
@@ -86,9 +84,8 @@ export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids
 });
 export type Tokens = ReturnType<typeof makeTokens>;
 
-/** The grant that a refresh token names, or null for a text that is none. */
-export const grantIdOf = (refreshToken: string): string | null =>
-  refreshToken[GRANT_ID_LENGTH] === '.' ? refreshToken.slice(0, GRANT_ID_LENGTH) : null;
+/** The grant that a refresh token names; '' for a text that is none. */
+export const grantIdOf = (refreshToken: string): string => refreshToken.slice(0, Math.max(0, refreshToken.lastIndexOf('.')));
 
 // OpenID Connect Core 1.0, section 3.1.3.6: both our algorithms hash with SHA-256.
 const leftHalf = (token: string): string => hash('sha256', token, 'buffer').subarray(0, 16).toString('base64url');

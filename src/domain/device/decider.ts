@@ -22,8 +22,8 @@ export interface RegisteredDevice {
   registeredAt: number;
   /** Name, model and first push token. */
   sealed: Sealed;
-  /** The revision of the event that holds the push token in use; null once it died. */
-  tokenRevision: number | null;
+  /** The event that holds the push token in use; null when the push service has said that it is gone. */
+  token: { type: 'DeviceRegistered' | 'DevicePushTokenReplaced'; revision: number; sealed: Sealed } | null;
 }
 
 export type Device = { status: 'absent' } | OfferedDevice | RegisteredDevice;
@@ -36,14 +36,14 @@ export const device: Decider<Device, DeviceEvents> = {
     if (event.type === 'DeviceEnrolmentOffered') return { status: 'offered', ...event.data };
     if (event.type === 'DeviceRegistered') {
       const { psuId, publicKey, keyThumbprint, at } = event.data;
-      return { status: 'active', psuId, publicKey, keyThumbprint, registeredAt: at, sealed: event.sealed, tokenRevision: event.revision };
+      return { status: 'active', psuId, publicKey, keyThumbprint, registeredAt: at, sealed: event.sealed, token: event };
     }
     if (state.status === 'absent' || state.status === 'offered') return state;
     switch (event.type) {
       case 'DevicePushTokenReplaced':
-        return { ...state, tokenRevision: event.revision };
+        return { ...state, token: event };
       case 'DevicePushTokenDied':
-        return { ...state, tokenRevision: null };
+        return { ...state, token: null };
       case 'DeviceRevoked':
         return { ...state, status: 'revoked' };
     }
@@ -95,7 +95,7 @@ export const replacePushToken =
 export const pushTokenDied =
   (tokenRevision: number, at: number): Decides =>
   (state) =>
-    state.status === 'active' && state.tokenRevision === tokenRevision
+    state.status === 'active' && state.token?.revision === tokenRevision
       ? [{ type: 'DevicePushTokenDied', data: { psuId: state.psuId, tokenRevision, at } }]
       : [];
 

@@ -5,7 +5,9 @@ export type Clock = () => number;
 export interface Ids {
   /** 256 random bits as 43 characters of base64url: an identifier that may act as a credential. */
   secret(): string;
-  /** A random UUID. */
+  /** The same behind eight characters of time: what is made together stands together in an index. */
+  orderedSecret(): string;
+  /** A UUID that begins with the time (version 7). */
   uuid(): string;
   /** The same UUID for the same seed, always. */
   derived(seed: string): string;

@@ -1,13 +1,14 @@
 export type Value = string | number | null;
 
-/** Rows of this node: what read models are written with. All calls are synchronous; SQL texts should be constants, for they are prepared once. */
+/**
+ * Rows of this node: what read models are written with. They are in a transaction always; what was not committed is gone with a crash or
+ * with `close`. All calls are synchronous; SQL texts should be constants, for they are prepared once.
+ */
 export interface Rows {
   run(sql: string, ...values: Value[]): void;
   all<Row>(sql: string, ...values: Value[]): readonly Row[];
   get<Row>(sql: string, ...values: Value[]): Row | undefined;
-  /** Begins a transaction: what is written until `commit` is kept together or not at all. This node sees it at once. Not nested. */
-  begin(): void;
+  /** Keeps what was written since the last commit, all of it. This node sees it before. */
   commit(): void;
-  rollback(): void;
   close(): void;
 }

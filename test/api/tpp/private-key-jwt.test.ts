@@ -154,7 +154,7 @@ describe('an assertion is refused', () => {
   ])('%s', (_name, form) => refuses(form));
 
   test('by an algorithm other than the registered one', async () => {
-    const keys = [es256.publicJwk, ps256.publicJwk] as never[];
+    const keys = [es256.publicJwk, ps256.publicJwk];
     const strict = await signingTpp(tested, { token_endpoint_auth_signing_alg: 'PS256', jwks: { keys } }, ps256);
     await accepts(strict, await strict.assertion());
     await refuses(async () => strict.authenticatedBy(await strict.assertion({}, {}, es256)));

@@ -67,7 +67,7 @@ describe('a request object is accepted', () => {
   });
 
   test('with a consent under claims, as an object', async () => {
-    const auth = await secretTpp(tested, { jwks: { keys: [es256.publicJwk as never] } });
+    const auth = await secretTpp(tested, { jwks: { keys: [es256.publicJwk] } });
     const consentId = await lodge(tested, auth);
     const claims = { iss: auth.client_id, claims: { id_token: { openbanking_intent_id: { value: consentId, essential: true } } } };
     const response = await sendForm(tested, '/oauth2/ciba', { ...auth, request: await tpp.requestObject(claims) });
@@ -154,7 +154,7 @@ describe('a request object is refused', () => {
   ])('with %s', async (_name, client, request) => refuses(client(), await request()));
 
   test('by an algorithm other than the registered one', async () => {
-    const keys = [es256.publicJwk, ps256.publicJwk] as never[];
+    const keys = [es256.publicJwk, ps256.publicJwk];
     const strict = await signingTpp(tested, { ...fapi, backchannel_authentication_request_signing_alg: 'PS256', jwks: { keys } }, ps256);
     await accepts(strict, await strict.requestObject());
     await refuses(strict, await strict.requestObject({}, {}, es256));

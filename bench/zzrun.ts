@@ -1,0 +1,148 @@
+// npm run bench [-- --rounds 5 --seconds 3 --connections 32 --only ceremony --quick]
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Job, Run } from './load.ts';
+import { type Memory, type Running, start } from './measure.ts';
+import { type BytesPerRequest, type Contender, type Findings, type Measured, type Replay, render, type Sample } from './report.ts';
+import { conditions, writeResults } from './results-file.ts';
+import { GROUPS, MEMORY_ROW, OUTSTANDING, REPLAY_ROW, type Row } from './rows.ts';
+import type { ListeningTarget, Target } from './target.ts';
+
+const { values: given } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+    connections: { type: 'string', default: '32' },
+    only: { type: 'string', default: '' },
+    quick: { type: 'boolean', default: false },
+  },
+});
+
+const rounds = given.quick ? 1 : Number(given.rounds);
+const seconds = given.quick ? 1 : Number(given.seconds);
+// V8 takes seconds to optimise either server; after that, a round only has to wake it up.
+const firstWarmUpSeconds = given.quick ? 1 : 4;
+const warmUpSeconds = 0.5;
+const mostOutstanding = given.quick ? Math.min(...OUTSTANDING) : Math.max(...OUTSTANDING);
+const connections = Number(given.connections);
+
+const SERVER_CORE = 0;
+const LOAD_CORE = 1;
+const FILLING_SECONDS = 900;
+
+const SERVERS: Record<Contender, { file: string; args: string[] }> = {
+  ours: { file: 'zzhello.ts', args: [] },
+  'peer, memory': { file: 'peer.ts', args: ['--store', 'memory'] },
+  'peer, sqlite': { file: 'peer.ts', args: ['--store', 'sqlite'] },
+};
+
+const isHere = (file: string): boolean => existsSync(join(import.meta.dirname, file));
+const contenders = (Object.keys(SERVERS) as Contender[]).filter((contender) => isHere(SERVERS[contender].file));
+
+const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
+
+/** One contender's server, and the load that is prepared to drive it. */
+interface Stage {
+  row: Row;
+  contender: Contender;
+  server: Running;
+  load: Running;
+}
+
+const setUp = async (row: Row, contender: Contender): Promise<Stage> => {
+  const { file, args } = SERVERS[contender];
+  const data = mkdtempSync(join(folder, 'data-'));
+  const server = await start(file, [...args, '--id-token-alg', row.idTokenAlg, '--data', data], SERVER_CORE);
+  const [, port, json] = /^(\d+) (.*)$/.exec(server.ready) ?? [];
+  if (!port || !json) throw new Error(`${file} must print: ready <port> <json>`);
+  const target: ListeningTarget = { ...(JSON.parse(json) as Target), port: Number(port) };
+  const load = await start('load.ts', [], LOAD_CORE);
+  const { scenario, client, outstanding } = row;
+  await load.ask('prepare', { scenario, client, outstanding, connections, target } satisfies Job);
+  return { row, contender, server, load };
+};
+
+/** Sets everything up first, so that one can be measured right after the other, and stops it all afterwards. */
+const onStage = async <T>(rows: Row[], measure: (stages: Stage[]) => Promise<T>): Promise<T> => {
+  const stages: Stage[] = [];
+  try {
+    for (const row of rows) for (const contender of contenders) stages.push(await setUp(row, contender));
+    return await measure(stages);
+  } finally {
+    await Promise.all(stages.flatMap(({ server, load }) => [load.stop(), server.stop()]));
+  }
+};
+
+const measureTogether = (rows: Row[]): Promise<Measured[]> =>
+  onStage(rows, async (stages) => {
+    for (const { load } of stages) await load.ask<Run>('run', { seconds: firstWarmUpSeconds });
+    const taken: { row: Row; contender: Contender; sample: Sample }[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      for (const stage of stages) taken.push({ row: stage.row, contender: stage.contender, sample: await measure(stage) });
+    }
+    return rows.map((row) => {
+      const samples: Measured['samples'] = {};
+      for (const { contender, sample } of taken.filter((one) => one.row === row)) {
+        samples[contender] = [...(samples[contender] ?? []), sample];
+      }
+      return { row, samples };
+    });
+  });
+
+const measure = async ({ server, load }: Stage): Promise<Sample> => {
+  await load.ask<Run>('run', { seconds: warmUpSeconds });
+  const before = await server.ask<number>('cpu');
+  const run = await load.ask<Run>('run', { seconds });
+  const after = await server.ask<number>('cpu');
+  return { ...run, cpuMicros: (after - before) / run.operations };
+};
+
+/** Over HTTP, because a string cut out of a body can keep the whole body alive. */
+const measureMemory = (): Promise<BytesPerRequest> =>
+  onStage([MEMORY_ROW], async (stages) => {
+    const bytes: BytesPerRequest = {};
+    for (const { contender, server, load } of stages) {
+      await load.ask<Run>('run', { seconds: firstWarmUpSeconds });
+      const before = await server.ask<Memory>('memory');
+      const { operations } = await load.ask<Run>('run', { seconds: FILLING_SECONDS, operations: mostOutstanding });
+      const after = await server.ask<Memory>('memory');
+      bytes[contender] = { heap: (after.heap - before.heap) / operations, rss: (after.rss - before.rss) / operations };
+    }
+    return bytes;
+  });
+
+/** replay.ts is ours alone. It prints `ready`, builds its log when asked to `prepare`, and replays it whenever asked to `replay`. */
+const measureReplay = async (): Promise<Replay | null> => {
+  if (!isHere('replay.ts')) return null;
+  const replay = await start('replay.ts', ['--data', mkdtempSync(join(folder, 'data-')), ...(given.quick ? ['--quick'] : [])], SERVER_CORE);
+  try {
+    const { events } = await replay.ask<{ events: number }>('prepare');
+    const eventsPerSecond: number[] = [];
+    for (let round = 0; round < rounds; round += 1) eventsPerSecond.push(await replay.ask<number>('replay'));
+    return { events, eventsPerSecond };
+  } finally {
+    await replay.stop();
+  }
+};
+
+const isWanted = (name: string): boolean => name.toLowerCase().includes(given.only.toLowerCase());
+
+const where = conditions(folder);
+const findings: Findings = { measured: [], bytesPerRequest: null, replay: null };
+for (const group of GROUPS) {
+  const rows = group.filter(({ name, outstanding }) => isWanted(name) && outstanding <= mostOutstanding);
+  if (rows.length === 0) continue;
+  console.error(`measuring ${rows.map(({ name }) => name).join('; ')} …`);
+  findings.measured.push(...(await measureTogether(rows)));
+}
+if (isWanted(MEMORY_ROW.name)) findings.bytesPerRequest = await measureMemory();
+if (isWanted(REPLAY_ROW)) findings.replay = await measureReplay();
+
+const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
+const report = `\`${command}\`: ${where}.\n\n${render(findings)}`;
+console.log(report);
+// A few of the rows, or a quick look at them, is not a result to keep.
+if (!given.quick && given.only === '') writeResults(join(import.meta.dirname, 'RESULTS.md'), report);
