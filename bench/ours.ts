@@ -82,7 +82,12 @@ const engine = await startEngine(
 );
 server.on('request', engine.listener);
 
-const command = (id: string) => ({ id: systemIds.uuid(), actor: { kind: 'operator', id: 'bench' } as const, correlationId: id, causationId: null });
+const command = (id: string) => ({
+  id: systemIds.uuid(),
+  actor: { kind: 'operator', id: 'bench' } as const,
+  correlationId: id,
+  causationId: null,
+});
 const { kty, crv, x, y } = tppKey;
 const plain = {
   client_name: 'TPP',
@@ -95,7 +100,11 @@ const { clientId, clientSecret } = clients.secret;
 const withSecret = clientMetadata.parse({ ...plain, token_endpoint_auth_method: 'client_secret_post' });
 await engine.decide(client, clientId, registerClient(withSecret, systemIds.hash(clientSecret), systemClock()), command(clientId));
 const keyId = clients.privateKeyJwt.clientId;
-const withKey = clientMetadata.parse({ ...plain, token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ kty, crv, x, y, kid: 'tpp' }] } });
+const withKey = clientMetadata.parse({
+  ...plain,
+  token_endpoint_auth_method: 'private_key_jwt',
+  jwks: { keys: [{ kty, crv, x, y, kid: 'tpp' }] },
+});
 await engine.decide(client, keyId, registerClient(withKey, null, systemClock()), command(keyId));
 
 /** A user's phone, registered without the ceremony of enrolment. */

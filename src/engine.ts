@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
-import { makeDeviceStatements, proveDevice } from './api/approver/device-auth.ts';
 import { makeApp } from './api/app.ts';
+import { makeDeviceStatements, proveDevice } from './api/approver/device-auth.ts';
 import { type Endpoint, listener } from './api/listener.ts';
 import { readModels as makeReadModels, type ReadModels } from './api/read-models.ts';
 import { PATHS, type Surface } from './api/surface.ts';
@@ -19,7 +19,7 @@ import { makeTokens } from './api/tpp/tokens.ts';
 import type { Config } from './config.ts';
 import type { ClientCertificate } from './domain/client/certificate.ts';
 import { type Decide, type Load, makeDecide, makeLoad } from './domain/decide.ts';
-import { makePersist, makePersistOf } from './domain/persist.ts';
+import { makePersist } from './domain/persist.ts';
 import type { Clock, Ids } from './domain/ports/clock.ts';
 import type { EventStore } from './domain/ports/event-store.ts';
 import type { JwsReader } from './domain/ports/jws.ts';
@@ -78,14 +78,14 @@ export const startEngine = async (ports: Ports, { config, mtlsBase, certificateO
   const surface = { issuer, mtlsBase };
   const decide = makeDecide({ store, sealer, ids });
   const load = makeLoad(store);
-  const persist = makePersist({ decide, ids });
+  const persist = makePersist({ decide, load, sealer, ids });
 
   const running = runProjections(store, rows, projections, await store.head());
   await running.caughtUp;
   const reactions = runReactions({
     reactions: [
       pushToDevice({ ...ports, decide, load, sender: ports.pushSender }),
-      finishAnswers({ rows, clock, persistOf: makePersistOf({ load, sealer, persist }) }),
+      finishAnswers({ rows, clock, persist }),
       expireRequests({ ...ports, decide }),
       expireConsents({ ...ports, decide }),
       cancelRequests({ ...ports, decide }),

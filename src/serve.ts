@@ -113,7 +113,10 @@ const pushSenderOf = async ({ push, outbound }: Config, say: (line: string) => v
   return { ...developmentPushSender(say), close: () => undefined };
 };
 
-const registerSandboxClient = async ({ decide, load, readModels }: Engine, { client: { clientId, clientSecret } }: Sandbox): Promise<void> => {
+const registerSandboxClient = async (
+  { decide, load, readModels }: Engine,
+  { client: { clientId, clientSecret } }: Sandbox,
+): Promise<void> => {
   if ((await load(client, clientId)).status !== 'absent') return;
   const metadata = checkMetadata(
     clientMetadata.parse({

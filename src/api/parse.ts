@@ -7,7 +7,10 @@ export const parse = <Schema extends z.ZodType>(schema: Schema, input: unknown):
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const where = issue?.path.map(String).join('.') || 'the request';
-  throw new OAuthError('invalid_request', printable(`${where} is not valid: ${issue?.code === 'custom' ? issue.message : (issue?.code ?? 'unknown')}`));
+  throw new OAuthError(
+    'invalid_request',
+    printable(`${where} is not valid: ${issue?.code === 'custom' ? issue.message : (issue?.code ?? 'unknown')}`),
+  );
 };
 
 // error_description: printable ASCII without the quote and the backslash (RFC 6749, section 5.2).

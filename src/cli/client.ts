@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { systemClock, systemIds } from '../adapters/clock.ts';
 import { sqliteEventStore } from '../adapters/event-store/sqlite.ts';
 import type { Config } from '../config.ts';
-import { type ClientEvents } from '../domain/client/events.ts';
 import { type Client, client, disable, register } from '../domain/client/decider.ts';
+import type { ClientEvents } from '../domain/client/events.ts';
 import { clientMetadata } from '../domain/client/metadata.ts';
 import { makeDecide } from '../domain/decide.ts';
 import type { Decision } from '../domain/decider.ts';
@@ -15,7 +15,8 @@ const OPERATOR = { kind: 'operator', id: 'command-line' } as const;
 /** Registers a client from a file of metadata, and prints its client_id and, where it needs one, its client_secret, this once. */
 export const registerClient = async (config: Config, file: string, print: (line: string) => void): Promise<void> => {
   const parsed = clientMetadata.safeParse(JSON.parse(await readFile(file, 'utf8')));
-  if (!parsed.success) throw new CommandFailed(`${file}: ${parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`);
+  if (!parsed.success)
+    throw new CommandFailed(`${file}: ${parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`);
   const clientId = systemIds.uuid();
   const secret = parsed.data.token_endpoint_auth_method.startsWith('client_secret_') ? systemIds.secret() : null;
   await decideAlone(config, clientId, register(parsed.data, secret && systemIds.hash(secret), systemClock()));

@@ -13,7 +13,11 @@ export const demo = async (config: Config, print: (line: string) => void): Promi
   if (config.environment !== 'development') throw new CommandFailed('the demo needs the sandbox, which exists in development only');
   const running = await runs(config);
   const own = running ? null : await serve(config, { say: () => undefined });
-  print(running ? `The engine at ${config.issuer} is running: the demo uses it.` : `No engine runs at ${config.issuer}: the demo starts its own on ${config.dataDir}.`);
+  print(
+    running
+      ? `The engine at ${config.issuer} is running: the demo uses it.`
+      : `No engine runs at ${config.issuer}: the demo starts its own on ${config.dataDir}.`,
+  );
   const log = sqliteEventReader(join(config.dataDir, 'log.sqlite'));
   try {
     const sandbox = await sandboxOf(config);

@@ -12,7 +12,8 @@ import { table } from './table.ts';
 /** The command line: `countersign serve | demo | history | client | config`. */
 export const run = async (argv: readonly string[]): Promise<void> => {
   const program = new Command('countersign').description('An event-sourced consent and authorization engine');
-  const settings = (command: Command): Loaded => loadConfig({ file: command.optsWithGlobals()['config'], env: process.env, cwd: process.cwd() });
+  const settings = (command: Command): Loaded =>
+    loadConfig({ file: command.optsWithGlobals()['config'], env: process.env, cwd: process.cwd() });
   program.option('--config <file>', 'the settings file (default: ./countersign.toml, if there is one)');
 
   program
@@ -52,14 +53,17 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     .option('--sources', 'also print where each value comes from')
     .action((options: { sources?: boolean }, command: Command) => {
       const rows = configTable(settings(command));
-      console.log(table(rows.map(({ name, value, source, description }) => (options.sources ? [name, value, source, description] : [name, value]))));
+      console.log(
+        table(rows.map(({ name, value, source, description }) => (options.sources ? [name, value, source, description] : [name, value]))),
+      );
     });
 
   try {
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
     // What an operator can mend is said in plain lines; anything else is ours, and comes whole.
-    const plain = error instanceof ConfigError || error instanceof LogInUse || error instanceof OAuthError || error instanceof CommandFailed;
+    const plain =
+      error instanceof ConfigError || error instanceof LogInUse || error instanceof OAuthError || error instanceof CommandFailed;
     console.error(plain ? `countersign: ${error.message}` : error);
     process.exitCode = 1;
   }

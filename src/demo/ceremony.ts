@@ -52,9 +52,15 @@ export const playCeremony = async ({ issuer, fetch, sandbox, log, print }: DemoS
     seen = facts.at(-1)?.position ?? seen;
   };
 
-  const tpp = await openid.discovery(new URL(issuer), sandbox.client.clientId, undefined, openid.ClientSecretBasic(sandbox.client.clientSecret), {
-    [openid.customFetch]: fetch as openid.CustomFetch,
-  });
+  const tpp = await openid.discovery(
+    new URL(issuer),
+    sandbox.client.clientId,
+    undefined,
+    openid.ClientSecretBasic(sandbox.client.clientSecret),
+    {
+      [openid.customFetch]: fetch as openid.CustomFetch,
+    },
+  );
   await step(`The TPP ${sandbox.client.clientId} reads the metadata of ${issuer}`);
 
   const own = await openid.clientCredentialsGrant(tpp, { scope: 'accounts' });
@@ -96,7 +102,13 @@ export const playCeremony = async ({ issuer, fetch, sandbox, log, print }: DemoS
   print(`\nThe TPP polls, every ${asked.interval} seconds …`);
   const tokens = await polling;
   check(tokens.claims()?.['openbanking_intent_id'] === consentId, 'the ID token is for another consent');
-  await step('The TPP has its tokens, and openid-client has verified the ID token', 'CibaRequestRedeemed', 'GrantOpened', 'AccessTokenIssued', 'RefreshTokenIssued');
+  await step(
+    'The TPP has its tokens, and openid-client has verified the ID token',
+    'CibaRequestRedeemed',
+    'GrantOpened',
+    'AccessTokenIssued',
+    'RefreshTokenIssued',
+  );
 
   const active = await openid.tokenIntrospection(tpp, tokens.access_token);
   check(active.active, 'the access token is not active');

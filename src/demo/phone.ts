@@ -53,7 +53,11 @@ export interface Discovery {
 }
 
 /** The PSU asks for an enrolment with user name and password. */
-export const askForEnrolment = async (fetch: Fetch, issuer: string, { username, password }: { username: string; password: string }): Promise<Discovery> => {
+export const askForEnrolment = async (
+  fetch: Fetch,
+  issuer: string,
+  { username, password }: { username: string; password: string },
+): Promise<Discovery> => {
   const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   return (await read(await fetch(`${issuer}${API}/enrolments`, { method: 'POST', headers: { authorization } }))) as Discovery;
 };
@@ -62,7 +66,12 @@ export const askForEnrolment = async (fetch: Fetch, issuer: string, { username, 
 export const enrol = async (
   fetch: Fetch,
   discovery: Discovery,
-  { alg = 'ES256', name = 'Demo phone', model = 'Simulated', pushToken = null }: { alg?: 'ES256' | 'EdDSA'; name?: string; model?: string; pushToken?: string | null } = {},
+  {
+    alg = 'ES256',
+    name = 'Demo phone',
+    model = 'Simulated',
+    pushToken = null,
+  }: { alg?: 'ES256' | 'EdDSA'; name?: string; model?: string; pushToken?: string | null } = {},
 ): Promise<Phone> => {
   const { publicKey, privateKey } = await generateKeyPair(alg);
   const { device_id: deviceId, challenge, issuer, registration_endpoint: endpoint } = discovery;
@@ -134,7 +143,11 @@ export const accountsIn = ({ shown }: Shown): string[] =>
 
 const now = () => Math.floor(Date.now() / 1000);
 const sha256 = (text: string) => createHash('sha256').update(text).digest('base64url');
-const jsonBody = (method: string, body: object) => ({ method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+const jsonBody = (method: string, body: object) => ({
+  method,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+});
 const publicMembers = ({ kty, crv, x, y }: JWK) => ({ kty, crv, x, ...(y !== undefined && { y }) });
 
 const read = async (response: Response): Promise<unknown> => {

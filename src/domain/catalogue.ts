@@ -14,7 +14,8 @@ export const families = [clientEvents, deviceEvents, consentEvents, cibaRequestE
 export type DomainEvent = { [I in keyof typeof families]: EventOf<(typeof families)[I]> }[number];
 
 const decoders = new Map<string, (stored: StoredEvent) => DomainEvent>();
-for (const family of families) for (const type of Object.keys(family.definitions)) decoders.set(type, family.decode as (stored: StoredEvent) => DomainEvent);
+for (const family of families)
+  for (const type of Object.keys(family.definitions)) decoders.set(type, family.decode as (stored: StoredEvent) => DomainEvent);
 
 /** The event behind what is stored; an unknown type or version throws `UnreadableEvent`, and so stops the reader. */
 export const decode = (stored: StoredEvent): DomainEvent => {

@@ -44,7 +44,8 @@ export const makeLoad =
   (store: EventStore): Load =>
   async ({ events, initial, evolve }, id) => {
     let state = initial;
-    for (const stored of await store.read(`${events.category}-${id}`)) state = evolve(state, events.decode(stored) as EventOf<typeof events>);
+    for (const stored of await store.read(`${events.category}-${id}`))
+      state = evolve(state, events.decode(stored) as EventOf<typeof events>);
     return state;
   };
 

@@ -96,6 +96,10 @@ export type FactOf<F> =
 export const sealingContext = (stream: string, revision: number, event: Pick<NewEvent, 'id' | 'type' | 'version'>): string =>
   `${stream}\n${revision}\n${event.id}\n${event.type}\n${event.version}`;
 
+// A stored event never changes, and one that a store holds in memory is read by several, by projections and by the next decision: it is decoded once.
+const DECODED = Symbol('decoded');
+type Decoded = StoredEvent & { [DECODED]?: { of: StoredEvent; event: unknown } };
+
 /** Joins the event types of one category. Stored for ever: a published schema never changes, it gets a next version. */
 export const defineEvents = <D extends Definitions>(category: string, definitions: D): EventFamily<D> => {
   const definition = (type: string): Versions<unknown, unknown> => {
@@ -103,8 +107,6 @@ export const defineEvents = <D extends Definitions>(category: string, definition
     if (found === undefined) throw new TypeError(`${category} has no event type ${type}`);
     return found;
   };
-  // A stored event never changes, and one that a store holds in memory is read by several: by projections, and by the next decision.
-  const decoded = new WeakMap<StoredEvent, EventOf<EventFamily<D>>>();
   return {
     category,
     definitions,
@@ -117,9 +119,8 @@ export const defineEvents = <D extends Definitions>(category: string, definition
         personal: personalSchema === null ? null : JSON.stringify(personalSchema.parse(personal)),
       };
     },
-    decode(stored) {
-      const known = decoded.get(stored);
-      if (known !== undefined) return known;
+    decode(stored: Decoded) {
+      if (stored[DECODED]?.of === stored) return stored[DECODED].event as EventOf<EventFamily<D>>;
       const versions = Object.hasOwn(definitions, stored.type) ? definitions[stored.type] : undefined;
       const schema = versions?.schemas[stored.version - 1];
       if (versions === undefined || schema === undefined) throw new UnreadableEvent(stored);
@@ -132,7 +133,7 @@ export const defineEvents = <D extends Definitions>(category: string, definition
         throw new UnreadableEvent(stored, { cause });
       }
       const event = recorded(category, stored, data) as EventOf<EventFamily<D>>;
-      decoded.set(stored, event);
+      stored[DECODED] = { of: stored, event };
       return event;
     },
     open(type, sealed, sealer) {

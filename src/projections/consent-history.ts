@@ -6,9 +6,7 @@ export const consentHistory: Projection = {
   name: 'consent_history',
   version: 1,
   tables: {
-    consent_stream: [
-      'create table consent_stream (consent_id text, stream text, primary key (consent_id, stream)) strict, without rowid',
-    ],
+    consent_stream: ['create table consent_stream (consent_id text, stream text, primary key (consent_id, stream)) strict, without rowid'],
   },
   on: {
     CibaRequestReceived: (rows, { id, data }) => {
@@ -27,8 +25,13 @@ const link = (rows: Rows, consentId: string, stream: string) => rows.run('insert
 
 /** All streams in which the story of a consent stands, and the position up to which that is known. */
 export const consentStreams = (rows: Rows, consentId: string): { streams: readonly string[]; position: number } => {
-  const known = rows.get<{ position: number }>(`select position from projection where name = 'consent_history' and version = ?`, consentHistory.version);
-  const linked = known ? rows.all<{ stream: string }>('select stream from consent_stream where consent_id = ?', consentId).map(({ stream }) => stream) : [];
+  const known = rows.get<{ position: number }>(
+    `select position from projection where name = 'consent_history' and version = ?`,
+    consentHistory.version,
+  );
+  const linked = known
+    ? rows.all<{ stream: string }>('select stream from consent_stream where consent_id = ?', consentId).map(({ stream }) => stream)
+    : [];
   return { streams: streamsOf(consentId, linked), position: known?.position ?? 0 };
 };
 

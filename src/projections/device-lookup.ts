@@ -58,8 +58,7 @@ export const deviceLookup: Projection = {
     DevicePushAccepted: (rows, { data }) => pushed(rows, data.requestId, data.deviceId),
     DevicePushRejected: (rows, { data }) => {
       if (data.retryAt === null) pushed(rows, data.requestId, data.deviceId);
-      else
-        rows.run('update push_due set retry_at = ? where request_id = ? and device_id = ?', data.retryAt, data.requestId, data.deviceId);
+      else rows.run('update push_due set retry_at = ? where request_id = ? and device_id = ?', data.retryAt, data.requestId, data.deviceId);
     },
   },
 };

@@ -62,7 +62,10 @@ export interface PendingRequest {
 }
 
 export const findPending = (rows: Rows, requestId: string): PendingRequest | undefined =>
-  rows.get<PendingRequest>('select client_id, consent_id, interval_seconds, expires_at from pending_request where request_id = ?', requestId);
+  rows.get<PendingRequest>(
+    'select client_id, consent_id, interval_seconds, expires_at from pending_request where request_id = ?',
+    requestId,
+  );
 
 /** One request that waits for its PSU. */
 export interface WaitingRequest {

@@ -21,7 +21,6 @@ export const tokenLookup: Projection = {
         token_hash text primary key, grant_id text not null, kind text not null, scope text not null, certificate_thumbprint text,
         issued_at integer not null, expires_at integer not null
       ) strict, without rowid`,
-      'create index token_grant on token (grant_id)',
     ],
     ended: ['create table ended (id text primary key, reason text not null) strict, without rowid'],
   },
@@ -29,7 +28,12 @@ export const tokenLookup: Projection = {
     GrantOpened: (rows, { id, data }) => {
       const { clientId, psuId, consentId, authTime, acr } = data;
       rows.run('insert into grants values (?, ?, ?, ?, ?, ?, null)', id, clientId, psuId, consentId, authTime, acr);
-      rows.run('update grants set revoke_reason = (select reason from ended where id in (?, ?)) where grant_id = ?', clientId, consentId, id);
+      rows.run(
+        'update grants set revoke_reason = (select reason from ended where id in (?, ?)) where grant_id = ?',
+        clientId,
+        consentId,
+        id,
+      );
     },
     AccessTokenIssued: (rows, { id, data }) =>
       rows.run(
@@ -44,10 +48,8 @@ export const tokenLookup: Projection = {
     RefreshTokenIssued: (rows, { id, data }) =>
       rows.run(`insert into token values (?, ?, 'refresh_token', '', null, ?, ?)`, data.tokenHash, id, data.at, data.expiresAt),
     AccessTokenRevoked: (rows, { data }) => rows.run('delete from token where token_hash = ?', data.tokenHash),
-    GrantRevoked: (rows, { id }) => {
-      rows.run('delete from token where grant_id = ?', id);
-      rows.run('delete from grants where grant_id = ?', id);
-    },
+    // Its tokens are nobody's from then on: a token without its grant is not found.
+    GrantRevoked: (rows, { id }) => rows.run('delete from grants where grant_id = ?', id),
     ConsentRevoked: (rows, { id }) => end(rows, 'consent_id', id, 'consent_ended'),
     ConsentExpired: (rows, { id }) => end(rows, 'consent_id', id, 'consent_ended'),
     ClientDisabled: (rows, { id }) => end(rows, 'client_id', id, 'client_disabled'),
@@ -84,5 +86,11 @@ export const findToken = (rows: Rows, tokenHash: string): TokenRow | undefined =
   );
 
 /** The grants that must be revoked. */
-export const revocationsDue = (rows: Rows, limit: number): readonly { grantId: string; consentId: string | null; reason: RevocationReason }[] =>
-  rows.all('select grant_id as grantId, consent_id as consentId, revoke_reason as reason from grants where revoke_reason is not null limit ?', limit);
+export const revocationsDue = (
+  rows: Rows,
+  limit: number,
+): readonly { grantId: string; consentId: string | null; reason: RevocationReason }[] =>
+  rows.all(
+    'select grant_id as grantId, consent_id as consentId, revoke_reason as reason from grants where revoke_reason is not null limit ?',
+    limit,
+  );

@@ -4,7 +4,18 @@ import { answer, type CibaRequest, cancel, cibaRequest, expire, redeem, retrieve
 import type { CibaRequestEvents, CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
 import type { Decision } from '../../src/domain/decider.ts';
 import { OAuthError } from '../../src/domain/oauth-error.ts';
-import { authorised, authorisedBy, consentAfter, lodged, received, rejected, retrieved, revoked } from '../support/ceremony-facts.ts';
+import {
+  accounts,
+  authorised,
+  authorisedBy,
+  consentAfter,
+  consentAt,
+  lodged,
+  received,
+  rejected,
+  retrieved,
+  revoked,
+} from '../support/ceremony-facts.ts';
 import { recorded } from '../support/given.ts';
 
 // The least that a CIBA request can be: who answered what, and whether it is over.
@@ -54,8 +65,8 @@ const answers = (verdict: 'approved' | 'denied', psuId: string, deviceId: string
   name: `${psuId} on ${deviceId}: ${verdict} at ${at}`,
   decision: answer(
     { verdict, psuId, deviceId, keyThumbprint: 'key', digest: 'digest', nonce: 'nonce', accountIds: ['account-1'], jws: 'jws', at },
-    0,
-    () => ['account-1'],
+    consentAt(0),
+    accounts(['account-1']),
   ),
   expected(model) {
     if (psuId !== 'alice') return 'not_found';
@@ -83,7 +94,7 @@ const redeems = (clientId: string, consent: keyof typeof consents, at: number): 
   expected({ answer, over }) {
     if (clientId !== 'tpp') return 'invalid_grant';
     if (answer === 'denied' || over === 'cancelled') return 'access_denied';
-    if (over === 'expired' || (over === null && at >= EXPIRES_AT)) return 'expired_token';
+    if (over === 'expired' || at >= EXPIRES_AT) return 'expired_token';
     if (answer === null || consent === 'waiting') return 'authorization_pending';
     if (consent !== 'authorised') return 'access_denied';
     return over === 'redeemed' ? 'nothing new' : 'CibaRequestRedeemed';

@@ -14,11 +14,13 @@ import {
 import type { CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
 import type { Consent } from '../../src/domain/consent/decider.ts';
 import {
+  accounts,
   approved,
   authorised,
   authorisedBy,
   cancelled,
   consentAfter,
+  consentAt,
   denied,
   ended,
   expired,
@@ -89,7 +91,7 @@ const tap: SignedAnswer = {
   at: 1020,
 };
 const answers = (by: Partial<SignedAnswer>, consentRevision = 0) =>
-  answer({ ...tap, ...by }, consentRevision, () => ['account-1', 'account-2']);
+  answer({ ...tap, ...by }, consentAt(consentRevision), accounts(['account-1', 'account-2'], by.verdict === 'denied' ? [] : ['account-1']));
 const yes = answers({});
 const no = answers({ verdict: 'denied', accountIds: [] });
 const lateYes = answers({ at: 1300 });
@@ -159,7 +161,7 @@ describe('an answer is over what its device was shown last', () => {
 });
 
 describe('a yes chooses from the accounts shown', () => {
-  const choose = (accountIds: string[], from = ['account-1', 'account-2']) => answer({ ...tap, accountIds }, 0, () => from);
+  const choose = (accountIds: string[], from = ['account-1', 'account-2']) => answer({ ...tap, accountIds }, consentAt(0), accounts(from));
   const approvedFor = (accountIds: string[]) => ({ ...approved, personal: { answer: 'jws', accountIds } });
   const shown = asked(retrieved);
 
@@ -172,10 +174,11 @@ describe('a yes chooses from the accounts shown', () => {
   test('not one where none were shown', () => shown.when(choose(['account-1'], [])).refuses('invalid_request'));
   test('as the text says that was signed', () => {
     const read: unknown[] = [];
-    answer(tap, 0, ({ sealed }) => {
+    const offered = ({ sealed }: { sealed: Parameters<typeof personalPart>[0] }) => {
       read.push(personalPart(sealed));
       return ['account-1'];
-    })(stateOf(cibaRequest, received, retrieved));
+    };
+    answer(tap, consentAt(0), { ...accounts([]), offered })(stateOf(cibaRequest, received, retrieved));
     expect(read).toEqual([retrieved.personal]);
   });
 });
@@ -229,11 +232,12 @@ describe('a CIBA request is redeemed', () => {
     asked().when(foreignPoll).refuses('invalid_grant');
     for (const end of [approved, denied, cancelled, expired, redeemed]) asked(end).when(foreignPoll).refuses('invalid_grant');
   });
-  test('with the certificate that it was asked with', () => {
+  test('with the certificate that it was asked with, if any', () => {
     const [same, other] = [poll({ certificateThumbprint: 'x5t' }), poll({ certificateThumbprint: 'other' })];
     given(cibaRequest, bound, approved).when(same).then(redeemed);
     given(cibaRequest, bound, approved).when(other).refuses('invalid_grant');
     given(cibaRequest, bound, approved).when(poll()).refuses('invalid_grant');
+    asked(approved).when(other).then(redeemed);
   });
 });
 

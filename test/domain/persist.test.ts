@@ -5,10 +5,10 @@ import { answer, cibaRequest, receive, retrieve, type Verdict } from '../../src/
 import { consent, lodge, revoke } from '../../src/domain/consent/decider.ts';
 import { consentEvents } from '../../src/domain/consent/events.ts';
 import { type Command, type Decide, type Load, makeDecide, makeLoad } from '../../src/domain/decide.ts';
-import { makePersist, makePersistOf } from '../../src/domain/persist.ts';
+import { makePersist } from '../../src/domain/persist.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
-import { lodged, received, retrieved, revoked } from '../support/ceremony-facts.ts';
+import { accounts, consentAt, lodged, received, retrieved, revoked } from '../support/ceremony-facts.ts';
 
 const open: Sealer = { seal: (_psuId, plaintext) => plaintext, open: ({ text }) => text };
 const erased: Sealer = { ...open, open: () => null };
@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 
 const command = (): Command => ({ id: systemIds.uuid(), actor: { kind: 'engine', id: 'test' }, correlationId: 'story', causationId: null });
-const persistOf = (sealer: Sealer = open) => makePersistOf({ load, sealer, persist: makePersist({ decide, ids: systemIds }) })('request-1');
+const persistOf = (sealer: Sealer = open) => makePersist({ decide, load, sealer, ids: systemIds })('request-1');
 const authorisations = async () => {
   const events = (await store.read('consent-consent-1')).map(consentEvents.decode);
   return events.flatMap((event) => (event.type === 'ConsentAuthorised' ? [consentEvents.open(event.type, event.sealed, open)] : []));
@@ -37,12 +37,7 @@ const answered = async (verdict: Verdict, consentOrigin: 'lodged' | 'request'): 
   await decide(cibaRequest, 'request-1', retrieve({ ...retrieved.data, consentRevision: revision }, 'shown'), command());
   const { psuId, deviceId, digest, nonce } = retrieved.data;
   const by = { verdict, psuId, deviceId, digest, nonce, keyThumbprint: 'key', accountIds: ['account-1'], jws: 'jws', at: 1020 };
-  const { eventIds } = await decide(
-    cibaRequest,
-    'request-1',
-    answer(by, revision, () => ['account-1']),
-    command(),
-  );
+  const { eventIds } = await decide(cibaRequest, 'request-1', answer(by, consentAt(revision), accounts(['account-1'])), command());
   return String(eventIds[0]);
 };
 

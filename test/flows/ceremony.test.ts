@@ -26,7 +26,13 @@ describe('a ceremony', () => {
     const consentId = consent.Data.ConsentId;
 
     const phone = await enrol(fetch, await askForEnrolment(fetch, url, { username: 'alice', password: 'alice' }), { pushToken: 'push-1' });
-    const asked = await post('/oauth2/ciba', { ...auth, scope: 'openid accounts', login_hint: 'alice', binding_message: 'W4SCT', openbanking_intent_id: consentId });
+    const asked = await post('/oauth2/ciba', {
+      ...auth,
+      scope: 'openid accounts',
+      login_hint: 'alice',
+      binding_message: 'W4SCT',
+      openbanking_intent_id: consentId,
+    });
     expect(asked.body).toMatchObject({ expires_in: 300, interval: 5 });
     const poll = () => post('/oauth2/token', { ...auth, grant_type: CIBA_GRANT, auth_req_id: String(asked.body['auth_req_id']) });
     expect((await poll()).body['error']).toBe('authorization_pending');
@@ -34,7 +40,9 @@ describe('a ceremony', () => {
     const [waiting] = await phone.requests();
     expect(waiting).toMatchObject({ client_name: 'A TPP', binding_message: 'W4SCT' });
     const shown = await phone.retrieve(waiting!.request_id);
-    expect(JSON.parse(shown.shown)).toMatchObject({ consent: { consent_id: consentId, permissions: ['ReadAccountsDetail', 'ReadBalances'] } });
+    expect(JSON.parse(shown.shown)).toMatchObject({
+      consent: { consent_id: consentId, permissions: ['ReadAccountsDetail', 'ReadBalances'] },
+    });
     const answer = await phone.sign(shown, 'approved', accountsIn(shown).slice(0, 1));
     expect(await phone.send(shown.request_id, answer)).toMatchObject({ status: 'approved' });
 
@@ -43,7 +51,11 @@ describe('a ceremony', () => {
     expect(await poll()).toMatchObject({ status: 400, body: { error: 'invalid_grant' } });
     const introspect = async () => (await post('/oauth2/introspect', { ...auth, token: String(tokens.body['access_token']) })).body;
     expect(await introspect()).toMatchObject({ active: true, consent_id: consentId, scope: 'openid accounts' });
-    const refreshed = await post('/oauth2/token', { ...auth, grant_type: 'refresh_token', refresh_token: String(tokens.body['refresh_token']) });
+    const refreshed = await post('/oauth2/token', {
+      ...auth,
+      grant_type: 'refresh_token',
+      refresh_token: String(tokens.body['refresh_token']),
+    });
     expect(refreshed.status).toBe(200);
 
     expect(await phone.consents()).toMatchObject([{ consent_id: consentId, status: 'authorised', account_ids: ['psu-alice-1'] }]);

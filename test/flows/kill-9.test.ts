@@ -1,9 +1,9 @@
-import { afterAll, describe, expect, test } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sqliteEventReader } from '../../src/adapters/event-store/sqlite.ts';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { systemIds } from '../../src/adapters/clock.ts';
+import { sqliteEventReader } from '../../src/adapters/event-store/sqlite.ts';
 import { accountsIn, askForEnrolment, enrol, type Phone } from '../../src/demo/phone.ts';
 import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
 import { requestIdOf } from '../../src/domain/ciba-request/id.ts';

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exportJWK, exportPKCS8, generateKeyPair, importPKCS8, SignJWT } from 'jose';
 import * as openid from 'openid-client';
-import { X509Certificate, createHash, createPublicKey } from 'node:crypto';
 import { issueClientCertificate, selfSignedCertificate } from '../../src/adapters/tls/certificates.ts';
 import { accountsIn, askForEnrolment, enrol, type Phone } from '../../src/demo/phone.ts';
 import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
@@ -16,7 +16,11 @@ beforeAll(async () => {
   const { issuer, dataDir } = engine.config;
   ca = readFileSync(`${dataDir}/tls/ca.pem`, 'utf8');
   const [alice] = engine.serving.sandbox?.psus ?? [];
-  phone = await enrol(trustingFetch(ca), await askForEnrolment(trustingFetch(ca), issuer, alice as { username: string; password: string }), { alg: 'EdDSA' });
+  phone = await enrol(
+    trustingFetch(ca),
+    await askForEnrolment(trustingFetch(ca), issuer, alice as { username: string; password: string }),
+    { alg: 'EdDSA' },
+  );
 });
 afterAll(() => engine.serving.close());
 
@@ -60,35 +64,38 @@ describe('openid-client', () => {
   test.each([
     ['ES256', 'ES256'],
     ['PS256', 'PS256'],
-  ] as const)('with private_key_jwt, a signed request (%s) and tokens bound to its certificate keeps to FAPI-CIBA', async (alg, idTokenAlg) => {
-    const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
-    const jwk = { ...(await exportJWK(publicKey)), kid: 'tpp-1', alg };
-    const clientId = await engine.client({
-      client_name: 'FAPI TPP',
-      token_endpoint_auth_method: 'private_key_jwt',
-      jwks: { keys: [jwk as { kty: 'EC' | 'RSA' }] },
-      backchannel_authentication_request_signing_alg: alg,
-      id_token_signed_response_alg: idTokenAlg,
-    });
-    const identity = await issueClientCertificate(authority(), { commonName: 'FAPI TPP' }, now());
-    const fetch = trustingFetch(ca, identity);
-    const key = await importPKCS8(await exportPKCS8(privateKey), alg);
-    const metadata = { use_mtls_endpoint_aliases: true, id_token_signed_response_alg: idTokenAlg };
-    const tpp = await configured(clientId, metadata, openid.PrivateKeyJwt({ key, kid: 'tpp-1' }), fetch);
-    const request = await new SignJWT({ ...ciba, binding_message: `FAPI-${alg}` })
-      .setProtectedHeader({ alg, kid: 'tpp-1', typ: 'oauth-authz-req+jwt' })
-      .setIssuer(clientId)
-      .setAudience(engine.config.issuer)
-      .setIssuedAt()
-      .setNotBefore('0s')
-      .setExpirationTime('5m')
-      .setJti(crypto.randomUUID())
-      .sign(key);
-    const tokens = await ceremony(tpp, { request }, `FAPI-${alg}`);
-    const { cnf } = JSON.parse(Buffer.from(tokens.access_token.split('.')[1] ?? '', 'base64url').toString());
-    expect(cnf).toEqual({ 'x5t#S256': thumbprint(identity.certificate) });
-    expect(await openid.tokenIntrospection(tpp, tokens.access_token)).toMatchObject({ active: true, cnf });
-  });
+  ] as const)(
+    'with private_key_jwt, a signed request (%s) and tokens bound to its certificate keeps to FAPI-CIBA',
+    async (alg, idTokenAlg) => {
+      const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+      const jwk = { ...(await exportJWK(publicKey)), kid: 'tpp-1', alg };
+      const clientId = await engine.client({
+        client_name: 'FAPI TPP',
+        token_endpoint_auth_method: 'private_key_jwt',
+        jwks: { keys: [jwk as { kty: 'EC' | 'RSA' }] },
+        backchannel_authentication_request_signing_alg: alg,
+        id_token_signed_response_alg: idTokenAlg,
+      });
+      const identity = await issueClientCertificate(authority(), { commonName: 'FAPI TPP' }, now());
+      const fetch = trustingFetch(ca, identity);
+      const key = await importPKCS8(await exportPKCS8(privateKey), alg);
+      const metadata = { use_mtls_endpoint_aliases: true, id_token_signed_response_alg: idTokenAlg };
+      const tpp = await configured(clientId, metadata, openid.PrivateKeyJwt({ key, kid: 'tpp-1' }), fetch);
+      const request = await new SignJWT({ ...ciba, binding_message: `FAPI-${alg}` })
+        .setProtectedHeader({ alg, kid: 'tpp-1', typ: 'oauth-authz-req+jwt' })
+        .setIssuer(clientId)
+        .setAudience(engine.config.issuer)
+        .setIssuedAt()
+        .setNotBefore('0s')
+        .setExpirationTime('5m')
+        .setJti(crypto.randomUUID())
+        .sign(key);
+      const tokens = await ceremony(tpp, { request }, `FAPI-${alg}`);
+      const { cnf } = JSON.parse(Buffer.from(tokens.access_token.split('.')[1] ?? '', 'base64url').toString());
+      expect(cnf).toEqual({ 'x5t#S256': thumbprint(identity.certificate) });
+      expect(await openid.tokenIntrospection(tpp, tokens.access_token)).toMatchObject({ active: true, cnf });
+    },
+  );
 
   test('with tls_client_auth is known by the subject of its certificate', async () => {
     const identity = await issueClientCertificate(authority(), { commonName: 'tpp.example', organization: 'TPP' }, now());

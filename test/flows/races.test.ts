@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { systemClock, systemIds } from '../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
@@ -15,6 +15,9 @@ import type { Ports } from '../../src/engine.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
 import { racingStore } from '../support/racing-store.ts';
 import { temporaryFolder } from '../support/served.ts';
+
+const noConsent = { status: 'absent', revision: -1 } as const;
+const noAccounts = { offered: () => [], chosen: () => [] };
 
 const ROUNDS = 200;
 const CALLS = 64;
@@ -117,8 +120,8 @@ describe('approve, deny and expire at once', () => {
       await decide(cibaRequest, id, retrieve(shown, 'shown'), command());
       // The clocks of two nodes differ by a second: for one the request lives, for the other it is over.
       const decisions = {
-        approve: answer(by, -1, () => []),
-        deny: answer({ ...by, verdict: 'denied' }, -1, () => []),
+        approve: answer(by, noConsent, noAccounts),
+        deny: answer({ ...by, verdict: 'denied' }, noConsent, noAccounts),
         expire: expire(expiresAt),
       };
       store.gather(`cibaRequest-${id}`, order.length);
@@ -130,7 +133,7 @@ describe('approve, deny and expire at once', () => {
       const types = (await store.read(`cibaRequest-${id}`)).map((event) => event.type);
       const first = { approve: 'CibaRequestApproved', deny: 'CibaRequestDenied', expire: 'CibaRequestExpired' }[order[0]];
       expect(types).toEqual(['CibaRequestReceived', 'ConsentRetrieved', first]);
-      const redemption = { clientId: 'tpp', certificateThumbprint: null, consent: { status: 'absent', revision: -1 } as const, grantId: 'g', at };
+      const redemption = { clientId: 'tpp', certificateThumbprint: null, consent: noConsent, grantId: 'g', at };
       const polled = { approve: 'authorization_pending', deny: 'access_denied', expire: 'expired_token' }[order[0]];
       await expect(decide(cibaRequest, id, redeem(redemption), command())).rejects.toMatchObject({ error: polled });
     }

@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => tested.close());
 
-test('an answer that comes again names no other accounts, though the first has not reached the consent', async () => {
+test('an answer that comes again is one answer, and one with other accounts is refused, though the first has not reached the consent', async () => {
   const auth = { client_id: await tested.client({}, 's3cret'), client_secret: 's3cret' };
   const phone = await enrol(fetch, await askForEnrolment(fetch, tested.url, { username: 'alice', password: 'alice' }));
   await tested.post('/oauth2/ciba', { ...auth, scope: 'openid accounts', login_hint: 'alice' });
@@ -46,7 +46,9 @@ test('an answer that comes again names no other accounts, though the first has n
 
   const answered = phone.send(shown.request_id, await phone.sign(shown, 'approved', [chosen]));
   await held;
-  await phone.send(shown.request_id, await phone.sign(shown, 'approved', [another, 'an account of Bob']));
+  const others = phone.send(shown.request_id, await phone.sign(shown, 'approved', [another, 'an account of Bob']));
+  await expect(others).rejects.toMatchObject({ status: 409, error: 'conflict' });
+  expect(await phone.send(shown.request_id, await phone.sign(shown, 'approved', [chosen]))).toMatchObject({ status: 'approved' });
   release();
   await answered;
 

@@ -91,7 +91,7 @@ const approve = async (world: Node, requestId: string, consentId: string | null 
 /** The same with its tokens. */
 const redeemed = async (world: Node, requestId: string, consentId: string | null = null) => {
   await approve(world, requestId, consentId);
-  await world.persistOf(requestId);
+  await world.persist(requestId);
   await world.redeem(requestId);
   await world.openGrant(requestId);
 };
@@ -343,8 +343,8 @@ describe('an answer that has not become the consent’s, for its call died,', ()
     const world = await node();
     await approve(world, 'r-1', 'c-1');
     await world.pass(3);
-    await Promise.all([world.persistOf('r-1'), world.react(), world.persistOf('r-1')]);
-    await world.persistOf('r-1');
+    await Promise.all([world.persist('r-1'), world.react(), world.persist('r-1')]);
+    await world.persist('r-1');
     await world.pass(3);
     expect(await world.facts('ConsentAuthorised')).toHaveLength(1);
   });
@@ -405,7 +405,7 @@ describe('time ends', () => {
       await world.ask(`r-${consentId}`, { ...ALICE, consentId });
       await world.show(`r-${consentId}`, 'phone');
       await world.answer(`r-${consentId}`, 'phone', verdict);
-      await world.persistOf(`r-${consentId}`);
+      await world.persist(`r-${consentId}`);
     }
     await world.revokeConsent('revoked');
     await world.pass(99);
@@ -428,7 +428,7 @@ describe('a consent that ends', () => {
     await world.ask('r-1', { ...ALICE, consentId: 'c-1' });
     await world.show('r-1', 'phone');
     await world.answer('r-1', 'phone', 'approved');
-    await world.persistOf('r-1');
+    await world.persist('r-1');
     await world.redeem('r-1');
     await world.openGrant('r-1');
     await redeemed(world, 'r-2');
@@ -446,7 +446,7 @@ describe('a consent that ends', () => {
     const world = await node();
     await world.react();
     await approve(world, 'r-1', 'c-1');
-    await world.persistOf('r-1');
+    await world.persist('r-1');
     await world.redeem('r-1');
     await world.revokeConsent('c-1');
     await world.openGrant('r-1');
@@ -498,7 +498,7 @@ describe('a client that is disabled', () => {
     const world = await node();
     await world.react();
     await approve(world, 'r-1');
-    await world.persistOf('r-1');
+    await world.persist('r-1');
     await world.redeem('r-1');
     await world.disableClient('tpp');
     await world.openGrant('r-1');

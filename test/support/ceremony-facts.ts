@@ -1,5 +1,6 @@
+import type { Accounts } from '../../src/domain/ciba-request/decider.ts';
 import type { CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
-import { consent } from '../../src/domain/consent/decider.ts';
+import { type Consent, consent, type LodgedConsent } from '../../src/domain/consent/decider.ts';
 import type { ConsentFact } from '../../src/domain/consent/events.ts';
 import { ID, stateOf } from './given.ts';
 
@@ -68,3 +69,13 @@ export const ended: OfConsent<'ConsentExpired'> = { type: 'ConsentExpired', data
 
 /** The consent that it is about, after these facts. */
 export const consentAfter = (...facts: ConsentFact[]) => stateOf(consent, ...facts);
+
+/** The consent as it stands at a revision that a device was shown; -1: it begins with the answer. */
+export const consentAt = (revision: number): Consent =>
+  revision === -1 ? { status: 'absent', revision } : { ...(consentAfter(lodged) as LodgedConsent), revision };
+
+/** Opens what a showing offered and an answer chose. */
+export const accounts = (offered: readonly string[], chosen: readonly string[] = ['account-1']): Accounts => ({
+  offered: () => offered,
+  chosen: () => chosen,
+});

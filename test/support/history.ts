@@ -87,7 +87,7 @@ async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): St
   if (happens(0.9)) yield () => world.show(requestId, deviceId);
   if (happens(0.1)) yield () => world.show(requestId, pick(devices));
   if (happens(0.9)) yield () => world.answer(requestId, deviceId, happens(0.85) ? 'approved' : 'denied');
-  if (happens(0.8)) yield () => world.persistOf(requestId);
+  if (happens(0.8)) yield () => world.persist(requestId);
   if (happens(0.9)) yield () => world.redeem(requestId);
   if (happens(0.1)) yield () => world.revokeConsent(consentId ?? requestId);
   if (happens(0.9)) yield () => redeemed(world, requestId);
@@ -95,7 +95,7 @@ async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): St
     yield () => world.refresh(requestId, token);
     if (happens(0.2)) yield () => world.revokeToken(requestId, token);
   }
-  if (happens(0.8)) yield () => world.persistOf(requestId);
+  if (happens(0.8)) yield () => world.persist(requestId);
   yield () => world.expire(requestId);
   if (consentId !== null) yield () => world.expireConsent(consentId);
   if (happens(0.2)) yield () => world.revokeConsent(consentId ?? requestId);

@@ -2,9 +2,9 @@ import { filter, firstValueFrom, map, startWith, switchMap } from 'rxjs';
 import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
 import type { TestEngine } from './engine.ts';
 
-/** What callers have brought into the log: everything but what the engine did by itself. */
-export const facts = async (tested: TestEngine): Promise<readonly StoredEvent[]> =>
-  (await tested.log()).filter(({ actor }) => actor.kind !== 'engine');
+/** What callers have brought into the log behind a position: everything but what the engine did by itself. */
+export const facts = async ({ ports }: TestEngine, afterPosition = 0): Promise<readonly StoredEvent[]> =>
+  (await ports.store.readAll(afterPosition, 1_000_000)).filter(({ actor }) => actor.kind !== 'engine');
 
 /** The event that the engine will have recorded by itself, as soon as it has. */
 export const recorded = (tested: TestEngine, type: string, stream: string): Promise<StoredEvent> =>

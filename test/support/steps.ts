@@ -22,7 +22,7 @@ import {
   revoke as revokeDevice,
 } from '../../src/domain/device/decider.ts';
 import { grant, open, refresh, revokeAccessToken, revoke as revokeGrant } from '../../src/domain/grant/decider.ts';
-import { makePersist, makePersistOf } from '../../src/domain/persist.ts';
+import { makePersist } from '../../src/domain/persist.ts';
 import type { Clock, Ids } from '../../src/domain/ports/clock.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { PushOutcome } from '../../src/domain/ports/push-sender.ts';
@@ -36,7 +36,7 @@ const ACCOUNTS = ['account-1', 'account-2'];
 export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer: Sealer; clock: Clock; ids: Ids }) => {
   const decide = makeDecide({ store, sealer, ids });
   const load = makeLoad(store);
-  const persistOf = makePersistOf({ load, sealer, persist: makePersist({ decide, ids }) });
+  const persist = makePersist({ decide, load, sealer, ids });
 
   const as = (kind: Command['actor']['kind'], id: string, correlationId: string): Command => ({
     id: ids.uuid(),
@@ -68,7 +68,7 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
   return {
     decide,
     load,
-    persistOf,
+    persist,
     /** The hash of the n-th access token of a request's grant, which has the id of its request. */
     accessTokenOf: (requestId: string, n = 0) => tokenHash(requestId, n),
 
@@ -160,11 +160,10 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
         jws: 'a.b.c',
         at: clock(),
       };
-      const { revision } = await load(consent, consentId);
       return decide(
         cibaRequest,
         requestId,
-        answer(signed, revision, () => ACCOUNTS),
+        answer(signed, await load(consent, consentId), { offered: () => ACCOUNTS, chosen: () => ACCOUNTS }),
         as('device', deviceId, consentId),
       );
     },

@@ -48,7 +48,10 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
 
   const keep = (psuId: string, bytes: Buffer): PsuKey => {
     // As a KeyObject it is prepared once, not for every text.
-    const key = { object: createSecretKey(bytes), commits: hash('sha256', Buffer.concat([Buffer.from('countersign/commitment\n'), bytes]), 'base64url') };
+    const key = {
+      object: createSecretKey(bytes),
+      commits: hash('sha256', Buffer.concat([Buffer.from('countersign/commitment\n'), bytes]), 'base64url'),
+    };
     cache.set(psuId, key);
     return key;
   };
@@ -62,7 +65,8 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
       const key = find(psuId);
       if (key === null) return null;
       const bytes = Buffer.from(text, 'base64url');
-      if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), commitment(key, context))) throw new Error('the text was sealed with another key or in another place');
+      if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), commitment(key, context)))
+        throw new Error('the text was sealed with another key or in another place');
       return decrypt(key.object, bytes.subarray(COMMITMENT_BYTES), context).toString();
     },
     close: () => db.close(),

@@ -22,7 +22,9 @@ export const signingKeys = (file: string): Signer => {
 export const temporarySigningKeys = (): Signer => signerOf(ALGS.map(generate));
 
 const generate = (alg: Alg): KeyObject =>
-  alg === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey : generateKeyPairSync('rsa', { modulusLength: RSA_BITS }).privateKey;
+  alg === 'ES256'
+    ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+    : generateKeyPairSync('rsa', { modulusLength: RSA_BITS }).privateKey;
 
 const writeKeys = (file: string): void => {
   mkdirSync(dirname(file), { recursive: true });
@@ -67,7 +69,8 @@ const signerOf = (privateKeys: readonly KeyObject[]): Signer => {
       const signing = keys.find((key) => key.alg === alg);
       if (signing === undefined) throw new Error(`there is no signing key for ${alg}`);
       const signed = `${headerFor(signing, typ)}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
-      const signature = alg === 'ES256' ? joseFromDer(sign('sha256', Buffer.from(signed), signing.key)) : await signPs256(signed, signing.key);
+      const signature =
+        alg === 'ES256' ? joseFromDer(sign('sha256', Buffer.from(signed), signing.key)) : await signPs256(signed, signing.key);
       return `${signed}.${signature.toString('base64url')}`;
     },
     async verify(jws, typ) {
@@ -81,4 +84,8 @@ const signerOf = (privateKeys: readonly KeyObject[]): Signer => {
 
 // An RSA signature takes a quarter of a millisecond: on the thread pool it does not hold up the event loop.
 const signPs256 = (signed: string, key: KeyObject): Promise<Buffer> =>
-  signInPool('sha256', Buffer.from(signed), { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST });
+  signInPool('sha256', Buffer.from(signed), {
+    key,
+    padding: constants.RSA_PKCS1_PSS_PADDING,
+    saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+  });

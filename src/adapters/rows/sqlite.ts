@@ -7,7 +7,7 @@ import type { Rows } from '../../domain/ports/rows.ts';
  */
 export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {}): Rows => {
   const db = new DatabaseSync(file, { readOnly });
-  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=off; pragma wal_autocheckpoint=4000; pragma cache_size=-65536');
+  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=off; pragma wal_autocheckpoint=20000; pragma cache_size=-65536');
   const statements = new Map<string, StatementSync>();
   const prepared = (sql: string): StatementSync => {
     const known = statements.get(sql);
@@ -18,7 +18,7 @@ export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {})
   };
   const [begin, commit] = [db.prepare('begin'), db.prepare('commit')];
   // A lone select takes and frees the locks of the file, which costs more than the select: inside a transaction it does not.
-  begin.run();
+  if (!readOnly) begin.run();
   return {
     run: (sql, ...values) => {
       prepared(sql).run(...values);

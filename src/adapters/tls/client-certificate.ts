@@ -1,8 +1,8 @@
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { alternativeNames } from './alternative-names.ts';
 import type { ClientCertificate } from '../../domain/client/certificate.ts';
 import { canonicalName } from '../../domain/client/distinguished-name.ts';
+import { alternativeNames } from './alternative-names.ts';
 
 // By type, or by curve for elliptic ones: brainpool curves and RSA-PSS have no JWK.
 const JWK_KEYS = ['rsa', 'ed25519', 'prime256v1', 'secp384r1', 'secp521r1'];

@@ -47,7 +47,8 @@ export const approverConsentRoutes = ({ decide, load, readModels, sealer, clock,
       const { psuId, deviceId } = provenDevice(res);
       const { consentId } = req.params;
       const state = await load(consent, consentId);
-      if (state.status === 'absent' || state.authorisation?.psuId !== psuId) throw new OAuthError('not_found', 'no such consent of this PSU');
+      if (state.status === 'absent' || state.authorisation?.psuId !== psuId)
+        throw new OAuthError('not_found', 'no such consent of this PSU');
       const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
       const { position } = await decide(consent, consentId, revoke({ by: 'psu', at: clock() }), command);
       await readModels.reached(position);

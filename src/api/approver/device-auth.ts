@@ -46,9 +46,11 @@ export const makeDeviceStatements = ({ load, jws }: { load: Load; jws: JwsReader
   return async (text: string, typ: string): Promise<{ claims: DecodedJws['claims']; deviceId: string; registered: RegisteredDevice }> => {
     const decoded = jws.decode(text);
     const deviceId = decoded?.header.kid;
-    if (!decoded || !deviceId || decoded.header.typ !== typ) throw new OAuthError('invalid_token', `a ${typ} with the kid of a device is needed`);
+    if (!decoded || !deviceId || decoded.header.typ !== typ)
+      throw new OAuthError('invalid_token', `a ${typ} with the kid of a device is needed`);
     const registered = activeDevice(await load(device, deviceId));
-    if (!decoded.verify(keyOf(registered))) throw new OAuthError('invalid_token', 'the signature is not of the key that the device registered');
+    if (!decoded.verify(keyOf(registered)))
+      throw new OAuthError('invalid_token', 'the signature is not of the key that the device registered');
     return { claims: decoded.claims, deviceId, registered };
   };
 };

@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import encodeQR from 'qr';
 import * as z from 'zod';
-import type { Decide } from '../../domain/decide.ts';
+import type { Decide, Load } from '../../domain/decide.ts';
 import { device, offer, register } from '../../domain/device/decider.ts';
 import { devicePublicKey } from '../../domain/device/events.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
@@ -30,6 +30,7 @@ const registrationClaims = z.object({
 
 interface Deps {
   decide: Decide;
+  load: Load;
   directory: PsuDirectory;
   jws: JwsReader;
   readModels: ReadModels;
@@ -45,10 +46,11 @@ interface Deps {
  * a statement signed by the key that it registers.
  */
 export const enrolmentRoutes = (deps: Deps): Router => {
-  const { decide, directory, jws, readModels, clock, ids, issuer, expirySeconds, devicesPerPsu } = deps;
+  const { decide, load, directory, jws, readModels, clock, ids, issuer, expirySeconds, devicesPerPsu } = deps;
 
   const withinLimit = (psuId: string) => {
-    if (devicesOf(readModels.rows, psuId).length >= devicesPerPsu) throw new OAuthError('conflict', 'the PSU has as many devices as are allowed');
+    if (devicesOf(readModels.rows, psuId).length >= devicesPerPsu)
+      throw new OAuthError('conflict', 'the PSU has as many devices as are allowed');
   };
 
   return Router()
@@ -74,13 +76,19 @@ export const enrolmentRoutes = (deps: Deps): Router => {
     .post('/devices', async (req, res) => {
       const { registration } = parse(Registration, req.body);
       const decoded = jws.decode(registration);
-      if (decoded?.header.typ !== STATEMENT.registration) throw new OAuthError('invalid_request', `registration must be a ${STATEMENT.registration}`);
+      if (decoded?.header.typ !== STATEMENT.registration)
+        throw new OAuthError('invalid_request', `registration must be a ${STATEMENT.registration}`);
       const claims = parse(registrationClaims, decoded.claims);
       const { device_id: deviceId, challenge, public_key: publicKey, name, model, push_token: pushToken = null } = claims;
       const key = importable(jws, publicKey);
-      if (!decoded.verify(key) || claims.aud !== issuer) throw new OAuthError('invalid_request', 'registration is not signed here and now by the key that it names');
+      if (!decoded.verify(key) || claims.aud !== issuer)
+        throw new OAuthError('invalid_request', 'registration is not signed here and now by the key that it names');
       const keyThumbprint = key.thumbprint;
-      if (keyOfAnotherDevice(readModels.rows, keyThumbprint, deviceId)) throw new OAuthError('conflict', 'the key belongs to another device');
+      if (keyOfAnotherDevice(readModels.rows, keyThumbprint, deviceId))
+        throw new OAuthError('conflict', 'the key belongs to another device');
+      const offered = await load(device, deviceId);
+      // Several offers may be open at once: each of them was within the limit when it was made.
+      if (offered.status === 'offered') withinLimit(offered.psuId);
       const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: deviceId, causationId: null };
       const at = clock();
       const decision = register({ challengeHash: ids.hash(challenge), publicKey, keyThumbprint, name, model, pushToken, at });

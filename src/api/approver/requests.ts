@@ -1,11 +1,20 @@
 import { Router } from 'express';
 import * as z from 'zod';
-import { answer, cibaRequest, lastRetrieval, ofPsu, type ReceivedCibaRequest, retrieve, type Verdict } from '../../domain/ciba-request/decider.ts';
+import {
+  type Accounts,
+  answer,
+  cibaRequest,
+  lastRetrieval,
+  ofPsu,
+  type ReceivedCibaRequest,
+  retrieve,
+  type Verdict,
+} from '../../domain/ciba-request/decider.ts';
 import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
-import { type Consent, consent, waits } from '../../domain/consent/decider.ts';
+import { answerable, type Consent, consent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import { makePersistOf, type Persist } from '../../domain/persist.ts';
+import type { Persist } from '../../domain/persist.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
@@ -67,30 +76,27 @@ export const requestRoutes = (deps: Deps): Router => {
 
 /** `POST /requests/{id}/answer`: the signed answer, which proves the device by itself. */
 export const answerRoute = ({ decide, persist, load, statements, sealer, readModels, clock, ids, issuer }: Deps): Router => {
-  const persistOf = makePersistOf({ load, sealer, persist });
+  const accounts: Accounts = {
+    offered: ({ sealed }) => offeredAccounts(sealed, sealer),
+    chosen: ({ verdict, sealed }) =>
+      cibaRequestEvents.open(verdict === 'approved' ? 'CibaRequestApproved' : 'CibaRequestDenied', sealed, sealer)?.accountIds ?? [],
+  };
   return Router().post('/requests/:requestId/answer', async (req, res) => {
     const { requestId } = req.params;
     const { answer: jws } = parse(Answer, req.body);
     const { claims: given, deviceId, registered } = await statements(jws, STATEMENT.answer);
     const claims = parse(answerClaims, given);
     const at = clock();
-    if (claims.aud !== issuer || claims.request_id !== requestId) throw new OAuthError('invalid_token', 'the answer is for another request');
+    if (claims.aud !== issuer || claims.request_id !== requestId)
+      throw new OAuthError('invalid_token', 'the answer is for another request');
     if (claims.exp <= at) throw new OAuthError('invalid_token', 'the answer has expired: sign it again');
-    const consentId = findPending(readModels.rows, requestId)?.consent_id ?? ofPsu(await load(cibaRequest, requestId), registered.psuId).consentId;
+    const { psuId, keyThumbprint } = registered;
     const { verdict, digest, nonce, account_ids: accountIds } = claims;
-    const signed = { verdict, psuId: registered.psuId, deviceId, keyThumbprint: registered.keyThumbprint, digest, nonce, accountIds, jws, at };
-    const { revision } = await load(consent, consentId);
+    const consentId = findPending(readModels.rows, requestId)?.consent_id ?? ofPsu(await load(cibaRequest, requestId), psuId).consentId;
+    const signed = { verdict, psuId, deviceId, keyThumbprint, digest, nonce, accountIds, jws, at };
     const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
-    const decided = await decide(
-      cibaRequest,
-      requestId,
-      answer(signed, revision, (retrieval) => offeredAccounts(retrieval.sealed, sealer)),
-      command,
-    );
-    const [eventId] = decided.eventIds;
-    // A repeated answer counts as it was recorded: what it says now, nobody has checked.
-    if (eventId === undefined) await persistOf(requestId);
-    else await persist({ requestId, request: decided.state as ReceivedCibaRequest, verdict, deviceId, digest, at, eventId, accountIds });
+    await decide(cibaRequest, requestId, answer(signed, await load(consent, consentId), accounts), command);
+    await persist(requestId);
     send(res, json(200, { request_id: requestId, status: verdict satisfies Verdict }));
   });
 };
@@ -98,15 +104,25 @@ export const answerRoute = ({ decide, persist, load, statements, sealer, readMod
 /** Shows a request on a device, and records that it was shown; what the device was shown before, unchanged, is shown again. */
 const show = async (deps: Deps, request: ReceivedCibaRequest, { psuId, deviceId }: ProvenDevice) => {
   const { decide, load, sealer, readModels, directory, clock, ids } = deps;
-  const { requestId, consentId, clientId, consentOrigin } = request;
+  const { requestId, consentId, clientId } = request;
   const consentState = await load(consent, consentId);
-  if (request.status === 'pending' && consentOrigin === 'lodged' && !waits(consentState))
+  if (request.status === 'pending' && !answerable(consentState, clock()))
     throw new OAuthError('conflict', 'the consent no longer awaits authorisation');
   const before = lastRetrieval(request, deviceId);
-  if (request.status === 'pending' && before !== undefined && before.consentRevision === consentState.revision && clock() < request.expiresAt)
+  if (
+    request.status === 'pending' &&
+    before !== undefined &&
+    before.consentRevision === consentState.revision &&
+    clock() < request.expiresAt
+  )
     return reshown(before, sealer);
 
-  const shown = await textToShow(request, consentState, { sealer, directory, salt: ids.secret(), clientName: clientName(readModels.rows, clientId) });
+  const shown = await textToShow(request, consentState, {
+    sealer,
+    directory,
+    salt: ids.secret(),
+    clientName: clientName(readModels.rows, clientId),
+  });
   const digest = ids.hash(shown);
   const nonce = ids.secret();
   const data = { psuId, deviceId, digest, nonce, consentRevision: consentState.revision, at: clock() };

@@ -12,7 +12,13 @@ export interface ShownRequest {
   client: { client_id: string; client_name: string };
   scope: string;
   binding_message: string | null;
-  consent: { consent_id: string; permissions: readonly string[]; expiration: string | null; transactions_from: string | null; transactions_to: string | null } | null;
+  consent: {
+    consent_id: string;
+    permissions: readonly string[];
+    expiration: string | null;
+    transactions_from: string | null;
+    transactions_to: string | null;
+  } | null;
   accounts: readonly { account_id: string; display_name: string }[];
   received_at: number;
   expires_at: number;
@@ -55,7 +61,8 @@ export const shownText = (
 const offered = z.object({ accounts: z.array(z.object({ account_id: z.string() })) });
 
 /** The text that was shown, or null when the PSU was erased. */
-export const openShown = (sealed: Sealed, sealer: Sealer): string | null => cibaRequestEvents.open('ConsentRetrieved', sealed, sealer)?.shown ?? null;
+export const openShown = (sealed: Sealed, sealer: Sealer): string | null =>
+  cibaRequestEvents.open('ConsentRetrieved', sealed, sealer)?.shown ?? null;
 
 /** The accounts that were offered in what was shown. */
 export const offeredAccounts = (sealed: Sealed, sealer: Sealer): readonly string[] => {

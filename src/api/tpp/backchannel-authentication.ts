@@ -70,7 +70,11 @@ export const backchannelAuthentication = (deps: {
       return psuId;
     }
     const claims = await signer.verify(hint.value, 'JWT');
-    if (claims?.['iss'] !== settings.issuer || ![claims['aud']].flat().includes(clientId) || Number(claims['iat']) < clock() - MAX_HINT_AGE_SECONDS)
+    if (
+      claims?.['iss'] !== settings.issuer ||
+      ![claims['aud']].flat().includes(clientId) ||
+      Number(claims['iat']) < clock() - MAX_HINT_AGE_SECONDS
+    )
       throw new OAuthError('invalid_request', 'id_token_hint is no ID token that was issued here to this client');
     const psuId = String(claims['sub']);
     if (!(await directory.exists(psuId))) throw new OAuthError('unknown_user_id', 'id_token_hint names no PSU of this ASPSP');
@@ -78,8 +82,10 @@ export const backchannelAuthentication = (deps: {
   };
 
   const withinLimits = (clientId: string, psuId: string) => {
-    if (pendingCount(rows, clientId) >= settings.pendingRequestsPerClient) throw new OAuthError('access_denied', 'this client has too many pending requests');
-    if (pendingReached(rows, psuId, settings.pendingRequestsPerPsu)) throw new OAuthError('access_denied', 'too many requests wait for this PSU');
+    if (pendingCount(rows, clientId) >= settings.pendingRequestsPerClient)
+      throw new OAuthError('access_denied', 'this client has too many pending requests');
+    if (pendingReached(rows, psuId, settings.pendingRequestsPerPsu))
+      throw new OAuthError('access_denied', 'too many requests wait for this PSU');
   };
 
   return async (call) => {
@@ -112,7 +118,13 @@ export const backchannelAuthentication = (deps: {
       at,
       expiresAt: at + expiresIn,
     };
-    const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId, causationId: null, fresh: true };
+    const command = {
+      id: ids.uuid(),
+      actor: { kind: 'client', id: clientId } as const,
+      correlationId: consentId,
+      causationId: null,
+      fresh: true,
+    };
     await decide(cibaRequest, requestId, receive(received, bindingMessage), command);
     return json(200, { auth_req_id: authReqId, expires_in: expiresIn, interval: settings.intervalSeconds });
   };

@@ -11,10 +11,12 @@ export const makeBearer =
   async (req: IncomingMessage, scope: string): Promise<TokenRow> => {
     const [, given] = /^bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(req.headers.authorization ?? '') ?? [];
     const token = given && (await deps.readModels.find((rows) => findToken(rows, deps.ids.hash(given))));
-    if (!token || token.kind !== 'access_token' || token.expiresAt <= deps.clock()) throw new OAuthError('invalid_token', 'the access token is missing, unknown or no longer active');
+    if (!token || token.kind !== 'access_token' || token.expiresAt <= deps.clock())
+      throw new OAuthError('invalid_token', 'the access token is missing, unknown or no longer active');
     if (token.certificateThumbprint !== null && token.certificateThumbprint !== deps.certificateOf(req)?.thumbprint)
       throw new OAuthError('invalid_token', 'the access token is bound to another certificate');
-    if (!token.scope.split(' ').includes(scope)) throw new OAuthError('insufficient_scope', `the access token does not have the scope ${scope}`);
+    if (!token.scope.split(' ').includes(scope))
+      throw new OAuthError('insufficient_scope', `the access token does not have the scope ${scope}`);
     return token;
   };
 export type Bearer = ReturnType<typeof makeBearer>;

@@ -35,7 +35,12 @@ export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens
     const idToken = await tokens.idToken(content, issued, metadata);
 
     const opened = { clientId, psuId, consentId, requestId, authTime, acr, scope, at };
-    const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId, causationId: answer?.eventId ?? null };
+    const command = {
+      id: ids.uuid(),
+      actor: { kind: 'client', id: clientId } as const,
+      correlationId: consentId,
+      causationId: answer?.eventId ?? null,
+    };
     await decide(grant, grantId, open(opened, { ...accessToken.fact, scope, certificateThumbprint }, refreshToken?.fact ?? null), command);
     return json(200, {
       access_token: accessToken.token,

@@ -82,7 +82,8 @@ export const makeAuthenticateClient = (deps: {
     const { success, data: claims } = assertionClaims.safeParse(decoded.claims);
     const registeredAlg = client.metadata.token_endpoint_auth_signing_alg;
     const { alg } = decoded.header;
-    if (!success || !profileOf(client.metadata).signingAlgs.includes(alg) || (registeredAlg !== null && alg !== registeredAlg)) return false;
+    if (!success || !profileOf(client.metadata).signingAlgs.includes(alg) || (registeredAlg !== null && alg !== registeredAlg))
+      return false;
     const at = clock();
     if (claims.iss !== clientId || claims.sub !== clientId || ![claims.aud].flat().some((aud) => audiences.has(aud))) return false;
     if (claims.exp <= at || claims.exp > at + assertionSeconds + SKEW_SECONDS) return false;
@@ -152,7 +153,8 @@ const presentedBy = ({ form, authorization }: Call, jws: JwsReader): Presented =
   if (authorization !== undefined) return basic(authorization, form);
   if (assertion !== undefined) {
     const subject = form['client_assertion_type'] === ASSERTION_TYPE ? jws.decode(assertion)?.claims['sub'] : undefined;
-    if (typeof subject !== 'string' || (form['client_id'] ?? subject) !== subject) throw new OAuthError('invalid_client', 'client authentication failed');
+    if (typeof subject !== 'string' || (form['client_id'] ?? subject) !== subject)
+      throw new OAuthError('invalid_client', 'client authentication failed');
     return { method: 'assertion', clientId: subject, credential: assertion };
   }
   const clientId = form['client_id'];
@@ -168,7 +170,9 @@ const basic = (authorization: string, form: Form): Presented => {
   if (scheme.toLowerCase() !== 'basic' || colon < 1) throw failed();
   try {
     // RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
-    const [clientId, credential] = [text.slice(0, colon), text.slice(colon + 1)].map((part) => decodeURIComponent(part.replaceAll('+', ' ')));
+    const [clientId, credential] = [text.slice(0, colon), text.slice(colon + 1)].map((part) =>
+      decodeURIComponent(part.replaceAll('+', ' ')),
+    );
     if (clientId === undefined || credential === undefined || (form['client_id'] ?? clientId) !== clientId) throw failed();
     return { method: 'basic', clientId, credential };
   } catch {

@@ -15,9 +15,18 @@ export const clientCredentialsGrant =
     const scope = scopeWithin(form['scope'] ?? metadata.scope, metadata.scope);
     const at = clock();
     const nobody = { psuId: null, consentId: null, requestId: null, authTime: null, acr: null };
-    const { token, fact } = await tokens.accessToken({ ...nobody, clientId, subject: clientId, scope, certificateThumbprint, at }, metadata);
+    const { token, fact } = await tokens.accessToken(
+      { ...nobody, clientId, subject: clientId, scope, certificateThumbprint, at },
+      metadata,
+    );
     const grantId = ids.uuid();
-    const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: grantId, causationId: null, fresh: true };
+    const command = {
+      id: ids.uuid(),
+      actor: { kind: 'client', id: clientId } as const,
+      correlationId: grantId,
+      causationId: null,
+      fresh: true,
+    };
     await decide(grant, grantId, open({ ...nobody, clientId, scope, at }, { ...fact, scope, certificateThumbprint }, null), command);
     return json(200, { access_token: token, token_type: 'Bearer', expires_in: tokens.settings.accessTokenSeconds, scope });
   };

@@ -121,7 +121,8 @@ export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, is
       const clientId = await ownClient(req);
       const { consentId } = req.params;
       const { status } = await ownConsent(consentId, clientId);
-      if (status !== 'awaitingAuthorisation' && status !== 'authorised') throw new OAuthError('invalid_request', 'the consent has ended already');
+      if (status !== 'awaitingAuthorisation' && status !== 'authorised')
+        throw new OAuthError('invalid_request', 'the consent has ended already');
       const { position } = await decide(consent, consentId, revoke({ by: 'client', at: clock() }), commandOf(clientId, consentId));
       await readModels.reached(position);
       send(res, noContent(204));
@@ -166,7 +167,8 @@ const refusedConsent: ErrorRequestHandler = (error, _req, res, next) => {
   const refusal = asRefusal(error);
   if (refusal.error === 'server_error') return next(error);
   const { status, headers, body } = refusalReply(refusal);
-  if (status === 401 || status === 403) return send(res, { status, headers: { ...headers, 'WWW-Authenticate': `Bearer error="${refusal.error}"` }, body });
+  if (status === 401 || status === 403)
+    return send(res, { status, headers: { ...headers, 'WWW-Authenticate': `Bearer error="${refusal.error}"` }, body });
   const errors = [{ ErrorCode: ERROR_CODES[status] ?? 'UK.OBIE.Field.Invalid', Message: refusal.message }];
   send(res, json(status, { Code: `${status} ${refusal.error}`, Message: refusal.message, Errors: errors }, headers));
 };

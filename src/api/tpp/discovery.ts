@@ -1,6 +1,6 @@
 import { Router } from 'express';
-import { AUTH_METHODS, SIGNING_ALGS } from '../../domain/client/profiles.ts';
 import { GRANT_TYPES } from '../../domain/client/metadata.ts';
+import { AUTH_METHODS, SIGNING_ALGS } from '../../domain/client/profiles.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
 import { send } from '../listener.ts';
 import { json } from '../reply.ts';
@@ -45,7 +45,15 @@ export const serverMetadata = ({ issuer, mtlsBase }: Surface, acrValuesSupported
 };
 
 /** The two metadata documents and the public signing keys. */
-export const discoveryRoutes = ({ surface, signer, acrValuesSupported }: { surface: Surface; signer: Signer; acrValuesSupported: readonly string[] }): Router => {
+export const discoveryRoutes = ({
+  surface,
+  signer,
+  acrValuesSupported,
+}: {
+  surface: Surface;
+  signer: Signer;
+  acrValuesSupported: readonly string[];
+}): Router => {
   const cacheable = { 'Cache-Control': 'public, max-age=300' };
   const metadata = json(200, serverMetadata(surface, acrValuesSupported), cacheable);
   const keys = json(200, signer.jwks(), cacheable);

@@ -22,10 +22,19 @@ export const refreshTokenGrant =
     const { psuId, consentId, requestId, acr, authTime } = opened;
     const [registered, consentState] = await Promise.all([load(clientDecider, clientId), load(consent, consentId ?? '')]);
     activeClient(registered);
-    if (psuId === null || !covers(consentState, requestId ?? '', at)) throw new OAuthError('invalid_grant', 'the consent behind this grant has ended');
+    if (psuId === null || !covers(consentState, requestId ?? '', at))
+      throw new OAuthError('invalid_grant', 'the consent behind this grant has ended');
     const scope = scopeWithin(form['scope'] ?? opened.scope, opened.scope);
-    const { token, fact } = await tokens.accessToken({ clientId, subject: psuId, scope, consentId, authTime, acr, certificateThumbprint, at }, metadata);
-    const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId ?? grantId, causationId: null };
+    const { token, fact } = await tokens.accessToken(
+      { clientId, subject: psuId, scope, consentId, authTime, acr, certificateThumbprint, at },
+      metadata,
+    );
+    const command = {
+      id: ids.uuid(),
+      actor: { kind: 'client', id: clientId } as const,
+      correlationId: consentId ?? grantId,
+      causationId: null,
+    };
     await decide(grant, grantId, refresh(by, { ...fact, scope, certificateThumbprint }), command);
     return json(200, { access_token: token, token_type: 'Bearer', expires_in: tokens.settings.accessTokenSeconds, scope });
   };

@@ -28,8 +28,10 @@ export const makeReadRequestObject =
     if (decoded === null) throw refuse('is not a signed JWT');
     const { alg, typ } = decoded.header;
     const registeredAlg = metadata.backchannel_authentication_request_signing_alg;
-    if (!profile.signingAlgs.includes(alg) || (registeredAlg !== null && alg !== registeredAlg)) throw refuse('is signed with an algorithm that is not allowed');
-    if (typ !== null && !['jwt', 'oauth-authz-req+jwt'].includes(typ.toLowerCase())) throw refuse('has another typ than oauth-authz-req+jwt');
+    if (!profile.signingAlgs.includes(alg) || (registeredAlg !== null && alg !== registeredAlg))
+      throw refuse('is signed with an algorithm that is not allowed');
+    if (typ !== null && !['jwt', 'oauth-authz-req+jwt'].includes(typ.toLowerCase()))
+      throw refuse('has another typ than oauth-authz-req+jwt');
     const { success, data: claims } = requiredClaims.safeParse(decoded.claims);
     if (!success) throw refuse('must hold iss, aud, exp, iat, nbf and jti');
     const at = clock();
@@ -37,9 +39,11 @@ export const makeReadRequestObject =
     if (![claims.aud].flat().includes(issuer)) throw refuse('is meant for another issuer');
     if (claims.exp <= at) throw refuse('has expired');
     if (Math.max(claims.nbf, claims.iat) > at + SKEW_SECONDS) throw refuse('is not valid yet');
-    if (claims.exp - claims.nbf > profile.requestObjectSeconds || at - claims.nbf > profile.requestObjectSeconds) throw refuse('lives too long');
+    if (claims.exp - claims.nbf > profile.requestObjectSeconds || at - claims.nbf > profile.requestObjectSeconds)
+      throw refuse('lives too long');
     if (!signedByOneOf(decoded, keys)) throw refuse('is not signed by a key of this client');
-    if (!(await replayGuard.firstUse(ids.hash(`request\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp)))) throw refuse('was used before');
+    if (!(await replayGuard.firstUse(ids.hash(`request\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp))))
+      throw refuse('was used before');
     return decoded.claims;
   };
 export type ReadRequestObject = ReturnType<typeof makeReadRequestObject>;

@@ -25,7 +25,12 @@ export const revocation =
     const at = clock();
     const { grantId, consentId } = token;
     const decision = token.kind === 'access_token' ? revokeAccessToken(tokenHash, at) : revoke({ reason: 'token_revoked', at });
-    const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId ?? grantId, causationId: null };
+    const command = {
+      id: ids.uuid(),
+      actor: { kind: 'client', id: clientId } as const,
+      correlationId: consentId ?? grantId,
+      causationId: null,
+    };
     const { position } = await decide(grant, grantId, decision, command);
     await readModels.reached(position);
     return noContent(200);

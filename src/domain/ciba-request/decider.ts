@@ -1,4 +1,4 @@
-import { type Consent, covers, waits } from '../consent/decider.ts';
+import { answerable, type Consent, covers, waits } from '../consent/decider.ts';
 import type { Decider, Decision } from '../decider.ts';
 import { OAuthError } from '../oauth-error.ts';
 import type { Sealed } from '../ports/sealer.ts';
@@ -82,7 +82,8 @@ export const ofPsu = (request: CibaRequest, psuId: string): ReceivedCibaRequest 
 };
 
 const stillPending = (request: ReceivedCibaRequest, at: number) => {
-  if (request.status === 'expired' || (request.status === 'pending' && at >= request.expiresAt)) throw new OAuthError('gone', 'the request has expired');
+  if (request.status === 'expired' || (request.status === 'pending' && at >= request.expiresAt))
+    throw new OAuthError('gone', 'the request has expired');
   if (request.status !== 'pending') throw new OAuthError('conflict', `the request was already ${request.status}`);
 };
 
@@ -114,36 +115,50 @@ export interface SignedAnswer {
   at: number;
 }
 
+/** Opens what is sealed: the accounts that a showing offered, and those that an answer chose. */
+export interface Accounts {
+  offered(retrieval: Retrieval): readonly string[];
+  chosen(answer: Answer): readonly string[];
+}
+
 /**
- * The PSU answers on a registered device what that device was shown last. `consentRevision` is where the consent's stream stands now;
- * `offered` opens what was shown and lists the accounts to choose from. The same answer twice records nothing; a different one is refused.
+ * The PSU answers on a registered device what that device was shown last, over the consent as it stands now.
+ * The same answer twice records nothing; a different one is refused.
  */
 export const answer =
-  (by: SignedAnswer, consentRevision: number, offered: (retrieval: Retrieval) => readonly string[]): Decides =>
+  (by: SignedAnswer, consent: Consent, accounts: Accounts): Decides =>
   (request) => {
     const own = ofPsu(request, by.psuId);
     if (own.answer !== null) {
-      if (own.answer.verdict === by.verdict && own.answer.deviceId === by.deviceId && own.answer.digest === by.digest) return [];
+      if (isRepeat(own.answer, by, accounts)) return [];
       throw new OAuthError('conflict', `the request was already ${own.answer.verdict}`);
     }
     stillPending(own, by.at);
     const retrieval = lastRetrieval(own, by.deviceId);
     if (retrieval === undefined || retrieval.digest !== by.digest || retrieval.nonce !== by.nonce)
       throw new OAuthError('conflict', 'the answer is not over what this device was shown last');
-    if (retrieval.consentRevision !== consentRevision) throw new OAuthError('conflict', 'the consent changed after it was shown');
+    if (retrieval.consentRevision !== consent.revision || !answerable(consent, by.at))
+      throw new OAuthError('conflict', 'the consent changed after it was shown');
     const { consentId, consentOrigin, psuId } = own;
     const { deviceId, digest, keyThumbprint, at } = by;
     const data = { consentId, consentOrigin, psuId, deviceId, digest, keyThumbprint, at };
     const personal = { answer: by.jws, accountIds: [...by.accountIds] };
     if (by.verdict === 'denied') return [{ type: 'CibaRequestDenied', data, personal }];
-    chosenFrom(offered(retrieval), by.accountIds);
+    chosenFrom(accounts.offered(retrieval), by.accountIds);
     return [{ type: 'CibaRequestApproved', data, personal }];
   };
+
+const isRepeat = (given: Answer, by: SignedAnswer, { chosen }: Accounts): boolean =>
+  given.verdict === by.verdict &&
+  given.deviceId === by.deviceId &&
+  given.digest === by.digest &&
+  [...chosen(given)].sort().join() === [...by.accountIds].sort().join();
 
 const chosenFrom = (offered: readonly string[], chosen: readonly string[]) => {
   if (new Set(chosen).size !== chosen.length || !chosen.every((id) => offered.includes(id)))
     throw new OAuthError('invalid_request', 'account_ids must name accounts that were shown, each once');
-  if (offered.length > 0 && chosen.length === 0) throw new OAuthError('invalid_request', 'an approval must name at least one of the accounts shown');
+  if (offered.length > 0 && chosen.length === 0)
+    throw new OAuthError('invalid_request', 'an approval must name at least one of the accounts shown');
 };
 
 /** Ends a request that nobody can answer any more: its consent or its client is gone. */
@@ -168,11 +183,11 @@ export const redeem =
     const own = redeemableBy(request, by);
     if (own.status === 'denied') throw new OAuthError('access_denied', 'the PSU refused the request');
     if (own.status === 'cancelled') throw new OAuthError('access_denied', 'the request was cancelled');
-    if (own.status !== 'redeemed' && (own.status === 'expired' || by.at >= own.expiresAt))
-      throw new OAuthError('expired_token', 'auth_req_id has expired');
+    if (own.status === 'expired' || by.at >= own.expiresAt) throw new OAuthError('expired_token', 'auth_req_id has expired');
     if (own.status === 'pending') throw new OAuthError('authorization_pending', 'the PSU has not answered yet');
     if (waits(by.consent)) throw new OAuthError('authorization_pending', 'the answer has not reached the consent yet');
-    if (!covers(by.consent, own.requestId, by.at)) throw new OAuthError('access_denied', 'the consent is no longer authorised by this request');
+    if (!covers(by.consent, own.requestId, by.at))
+      throw new OAuthError('access_denied', 'the consent is no longer authorised by this request');
     return own.status === 'redeemed' ? [] : [{ type: 'CibaRequestRedeemed', data: { grantId: by.grantId, at: by.at } }];
   };
 

@@ -28,7 +28,8 @@ export type Hint = { kind: 'login_hint' | 'id_token_hint'; value: string };
 
 export const hintOf = ({ login_hint, id_token_hint, login_hint_token }: AuthenticationRequest): Hint => {
   const given = [login_hint, id_token_hint, login_hint_token].filter((hint) => hint !== undefined);
-  if (given.length !== 1) throw new OAuthError('invalid_request', 'exactly one of login_hint, id_token_hint and login_hint_token is needed');
+  if (given.length !== 1)
+    throw new OAuthError('invalid_request', 'exactly one of login_hint, id_token_hint and login_hint_token is needed');
   if (login_hint !== undefined) return { kind: 'login_hint', value: login_hint };
   if (id_token_hint !== undefined) return { kind: 'id_token_hint', value: id_token_hint };
   throw new OAuthError('invalid_request', 'login_hint_token is not supported');
@@ -53,7 +54,8 @@ export const scopeOf = ({ scope }: AuthenticationRequest, registered: string): s
 export const scopeWithin = (scope: string, registered: string): string => {
   const allowed = new Set(registered.split(' '));
   const asked = [...new Set(scope.split(' ').filter((value) => value !== ''))];
-  if (asked.length === 0 || !asked.every((value) => allowed.has(value))) throw new OAuthError('invalid_scope', 'scope holds a value that the client is not registered for');
+  if (asked.length === 0 || !asked.every((value) => allowed.has(value)))
+    throw new OAuthError('invalid_scope', 'scope holds a value that the client is not registered for');
   return asked.join(' ');
 };
 
@@ -85,7 +87,8 @@ export const bindingMessageOf = ({ binding_message: message }: AuthenticationReq
   const refuse = (reason: string) => new OAuthError('invalid_binding_message', reason);
   if ([...message].length > MAX_BINDING_MESSAGE) throw refuse(`binding_message is longer than ${MAX_BINDING_MESSAGE} characters`);
   if (BLANK.test(message)) throw refuse('binding_message is blank');
-  if (!SHOWABLE.test(message) || message.normalize('NFC') !== message) throw refuse('binding_message holds a character that a device cannot show safely');
+  if (!SHOWABLE.test(message) || message.normalize('NFC') !== message)
+    throw refuse('binding_message holds a character that a device cannot show safely');
   if (LINK.test(message)) throw refuse('binding_message must not hold a link');
   if (SCRIPTS.filter((script) => script.test(message)).length > 1) throw refuse('binding_message mixes alphabets that look alike');
   return message;

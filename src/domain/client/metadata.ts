@@ -19,9 +19,15 @@ export const clientMetadata = z.strictObject({
   profile: z.enum(PROFILE_NAMES).default('fapi-ciba'),
   token_endpoint_auth_method: z.enum(AUTH_METHODS),
   token_endpoint_auth_signing_alg: z.enum(SIGNING_ALGS).nullable().default(null),
-  grant_types: z.array(z.enum(GRANT_TYPES)).min(1).default([...GRANT_TYPES]),
+  grant_types: z
+    .array(z.enum(GRANT_TYPES))
+    .min(1)
+    .default([...GRANT_TYPES]),
   scope: text.default('openid accounts'),
-  jwks: z.strictObject({ keys: z.array(publicJwk).max(20) }).nullable().default(null),
+  jwks: z
+    .strictObject({ keys: z.array(publicJwk).max(20) })
+    .nullable()
+    .default(null),
   tls_client_auth_subject_dn: text.nullable().default(null),
   tls_client_certificate_bound_access_tokens: z.boolean().default(true),
   id_token_signed_response_alg: z.enum(SIGNING_ALGS).default('ES256'),
@@ -46,6 +52,7 @@ export const checkMetadata = (metadata: ClientMetadata): ClientMetadata => {
     refuse(`profile ${metadata.profile} binds every token to a certificate`);
   if ((method === 'private_key_jwt' || method === 'self_signed_tls_client_auth' || profile.signedRequestRequired) && !jwks?.keys.length)
     refuse(`${method} in profile ${metadata.profile} needs jwks`);
-  if (method === 'tls_client_auth' && metadata.tls_client_auth_subject_dn === null) refuse('tls_client_auth needs tls_client_auth_subject_dn');
+  if (method === 'tls_client_auth' && metadata.tls_client_auth_subject_dn === null)
+    refuse('tls_client_auth needs tls_client_auth_subject_dn');
   return metadata;
 };

@@ -111,6 +111,10 @@ export const expire =
 
 const over = ({ expiresAt }: { expiresAt: number | null }, at: number): boolean => expiresAt !== null && at >= expiresAt;
 
+/** Whether a PSU can still say yes or no: the consent waits for it, or begins with it. */
+export const answerable = (state: Consent, at: number): boolean =>
+  state.status === 'absent' || (state.status === 'awaitingAuthorisation' && !over(state, at));
+
 /** The consent that a TPP refers to in a request, if it still waits for its PSU. */
 export const awaiting = (state: Consent, clientId: string, at: number): LodgedConsent => {
   if (state.status === 'absent' || state.clientId !== clientId)

@@ -103,6 +103,7 @@ export const pushTokenDied =
 export const revoke =
   (by: DataOf<'DeviceRevoked'>['by'], psuId: string, at: number): Decides =>
   (state) => {
-    if (state.status === 'absent' || state.status === 'offered' || state.psuId !== psuId) throw new OAuthError('not_found', 'no such device');
+    if (state.status === 'absent' || state.status === 'offered' || state.psuId !== psuId)
+      throw new OAuthError('not_found', 'no such device');
     return state.status === 'active' ? [{ type: 'DeviceRevoked', data: { psuId, by, at } }] : [];
   };

@@ -21,7 +21,10 @@ const LONGEST_WAIT_SECONDS = 60;
 
 /** Records one attempt, and when the next one is due. Nothing follows an attempt that was accepted or cannot succeed, nor the request's end. */
 export const attempted =
-  (by: { requestId: string; deviceId: string; psuId: string; at: number; requestExpiresAt: number }, outcome: PushOutcome): Decision<Push, PushEvents> =>
+  (
+    by: { requestId: string; deviceId: string; psuId: string; at: number; requestExpiresAt: number },
+    outcome: PushOutcome,
+  ): Decision<Push, PushEvents> =>
   ({ status, attempts }) => {
     if (status !== 'open') return [];
     const { requestExpiresAt, ...data } = by;

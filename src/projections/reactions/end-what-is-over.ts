@@ -30,7 +30,12 @@ export const expireRequests = ({ decide, rows, clock, ids }: Deps): Reaction => 
     overdueRequests(rows, clock(), limit).map((requestId) => ({
       key: requestId,
       act: () =>
-        decide(cibaRequest, requestId, expireRequest(clock()), command(ids, 'expire-requests', findPending(rows, requestId)?.consent_id ?? requestId)),
+        decide(
+          cibaRequest,
+          requestId,
+          expireRequest(clock()),
+          command(ids, 'expire-requests', findPending(rows, requestId)?.consent_id ?? requestId),
+        ),
     })),
 });
 

@@ -1,3 +1,4 @@
+import type { Persist } from '../../domain/persist.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { persistsDue } from '../consent-lookup.ts';
@@ -7,8 +8,8 @@ import type { Reaction } from './runner.ts';
 const GRACE_SECONDS = 2;
 
 /** CibaRequestApproved, …Denied without their persist → ConsentAuthorised, ConsentRejected. */
-export const finishAnswers = ({ rows, clock, persistOf }: { rows: Rows; clock: Clock; persistOf(requestId: string): Promise<void> }): Reaction => ({
+export const finishAnswers = ({ rows, clock, persist }: { rows: Rows; clock: Clock; persist: Persist }): Reaction => ({
   name: 'finish-answers',
   due: (limit) =>
-    persistsDue(rows, clock() - GRACE_SECONDS, limit).map(({ requestId }) => ({ key: requestId, act: () => persistOf(requestId) })),
+    persistsDue(rows, clock() - GRACE_SECONDS, limit).map(({ requestId }) => ({ key: requestId, act: () => persist(requestId) })),
 });

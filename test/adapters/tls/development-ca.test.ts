@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { alternativeNames } from '../../../src/adapters/tls/alternative-names.ts';
 import { developmentTls, thisMachine } from '../../../src/adapters/tls/development-ca.ts';
-import { sameSubject } from '../../../src/domain/client/distinguished-name.ts';
 import { mutualServer } from '../../../src/adapters/tls/servers.ts';
+import { sameSubject } from '../../../src/domain/client/distinguished-name.ts';
 import { connected, listening, now } from './listening.ts';
 
 const DAY = 86_400;

@@ -159,7 +159,7 @@ describe('a registration is refused', () => {
       model: 'Test',
     };
     // With R the identity and S zero, the equation holds for every eighth message at least.
-    const statements = Array.from({ length: 64 }, (_, attempt) =>
+    const statements = Array.from({ length: 16 }, (_, attempt) =>
       forgeJws({ alg: 'EdDSA', typ: 'device-registration+jwt', kid: device_id }, { ...claims, attempt }, () =>
         Buffer.concat([identity, Buffer.alloc(32)]),
       ),
@@ -233,13 +233,11 @@ describe('the devices of a PSU are limited', () => {
   afterAll(() => small.close());
 
   test('when they are offered and when they are registered; a revoked one makes room', async () => {
-    const [one, two, three] = [await discover('alice', small), await discover('alice', small), await discover('alice', small)];
+    const [one, two] = [await discover('alice', small), await discover('alice', small)];
+    const [first, second] = [await registration(one, testKey('ES256')), await registration(two, testKey('ES256'))];
     const phone = await testDevice(small, 'alice');
-    for (const discovery of [one, two].slice(0, 1))
-      expect((await register(await registration(discovery, testKey('ES256')), small)).status).toBe(201);
-    const [second, third] = [await registration(two, testKey('ES256')), await registration(three, testKey('ES256'))];
+    expect((await register(first, small)).status).toBe(201);
     await expectRefusal(small, () => register(second, small), 409, 'conflict');
-    await expectRefusal(small, () => register(third, small), 409, 'conflict');
     await expectRefusal(small, () => ask(basic('alice', 'alice'), small), 409, 'conflict');
     await testDevice(small, 'bob');
     await phone.call('DELETE', `/devices/${one.device_id}`);
