@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import * as openid from 'openid-client';
 import { accountsIn, askForEnrolment, enrol, type Fetch } from './phone.ts';
 
@@ -31,7 +32,17 @@ const RECORDED_WITHIN_MS = 5000;
  * The whole ceremony over HTTPS: openid-client as the TPP, a simulated phone with its own key as the PSU's device. Prints every step with the
  * facts that it recorded and their moments; a step that goes wrong throws `DemoFailed`.
  */
-export const playCeremony = async ({ issuer, fetch, sandbox, log, print }: DemoSettings): Promise<void> => {
+export const playCeremony = async (settings: DemoSettings): Promise<void> => {
+  const failed = new AbortController();
+  try {
+    await play(settings, failed.signal);
+  } finally {
+    // A poll that nobody waits for any more would go on until its request expires.
+    failed.abort();
+  }
+};
+
+const play = async ({ issuer, fetch, sandbox, log, print }: DemoSettings, signal: AbortSignal): Promise<void> => {
   const [psu] = sandbox.psus;
   if (psu === undefined) throw new DemoFailed('the sandbox has no PSU');
   const stories = new Set<string>();
@@ -79,18 +90,19 @@ export const playCeremony = async ({ issuer, fetch, sandbox, log, print }: DemoS
   stories.add(phone.deviceId);
   await step(`${psu.username} enrols a phone, which registers the key that it made`, 'DeviceEnrolmentOffered', 'DeviceRegistered');
 
+  const bindingMessage = `DEMO-${randomInt(1000, 10_000)}`;
   const asked = await openid.initiateBackchannelAuthentication(tpp, {
     scope: 'openid accounts',
     login_hint: psu.username,
-    binding_message: 'W4SCT',
+    binding_message: bindingMessage,
     openbanking_intent_id: consentId,
   });
   await step(`The TPP asks for ${psu.username}'s consent, and the phone is woken`, 'CibaRequestReceived', 'DevicePushAccepted');
 
-  const polling = openid.pollBackchannelAuthenticationGrant(tpp, asked);
+  const polling = openid.pollBackchannelAuthenticationGrant(tpp, asked, undefined, { signal });
   // A failure of the phone comes first; then nobody waits for the poll any more.
   polling.catch(() => undefined);
-  const request = (await phone.requests()).find((waiting) => waiting.binding_message === 'W4SCT');
+  const request = (await phone.requests()).find((waiting) => waiting.binding_message === bindingMessage);
   if (request === undefined) throw new DemoFailed('the request is not on the phone');
   const shown = await phone.retrieve(request.request_id);
   await step(`The phone shows what ${request.client_name} asks: ${shown.shown}`, 'ConsentRetrieved');
@@ -120,7 +132,7 @@ export const playCeremony = async ({ issuer, fetch, sandbox, log, print }: DemoS
   await step(`${psu.username} takes the consent back: the token is inactive at once`, 'ConsentRevoked', 'GrantRevoked');
   await phone.revokeDevice(phone.deviceId);
   await step('The phone is thrown away', 'DeviceRevoked');
-  print(`\nAll of it, in order: countersign history ${consentId}`);
+  print(`\nAll of it, in order: npm run countersign -- history ${consentId}`);
 };
 
 const check = (right: boolean, otherwise: string): void => {

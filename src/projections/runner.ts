@@ -56,6 +56,7 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
         const event = decode(stored);
         for (const { name, handle } of handlers.get(event.type) ?? []) if (next > (checkpoints.get(name) ?? 0)) handle(rows, event);
       }
+      rows.run('update projection set position = max(position, ?)', next);
     } catch (cause) {
       // What was applied before may have been seen already and stays; of this page nothing does.
       rows.run('rollback to page');
@@ -73,7 +74,6 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
     timer = undefined;
     if (uncommitted === 0) return;
     uncommitted = 0;
-    rows.run('update projection set position = max(position, ?)', at);
     rows.commit();
   };
 

@@ -216,6 +216,18 @@ describe('appends of one turn', () => {
     await store.close();
   });
 
+  test('share it also with those of the next turn, while there come more', async () => {
+    const store = sqliteEventStore(newFile());
+    const pages: Page[] = [];
+    store.follow(0).subscribe((page) => pages.push(page));
+    const appends = [store.append('a-1', newEvents(1), -1), store.append('a-2', newEvents(1), -1)];
+    await new Promise((resolve) => setImmediate(resolve));
+    appends.push(store.append('a-3', newEvents(1), -1));
+    await Promise.all(appends);
+    expect(pages.map((page) => page.events.length)).toEqual([0, 3]);
+    await store.close();
+  });
+
   test('share it also with those that are refused', async () => {
     const store = sqliteEventStore(newFile());
     const outcomes = await Promise.allSettled([-1, 7, 0, 0, 1].map((revision) => store.append('a-1', newEvents(1), revision)));
@@ -266,6 +278,25 @@ describe('after a write that failed', () => {
     expect(await again.readAll(0, 10)).toEqual(log);
     expect(await again.append('a-1', newEvents(1), 0)).toEqual({ revision: 1, position: 2 });
     await again.close();
+  });
+
+  test('that leaves its transaction open, nothing of it is read either', async () => {
+    const file = newFile();
+    const store = sqliteEventStore(file);
+    await store.append('a-1', newEvents(1), -1);
+    const log = await store.readAll(0, 10);
+    const other = new DatabaseSync(file);
+    other.exec(`create trigger poisoned before insert on event when new.type = 'Poison' begin select raise(abort, 'spoilt'); end`);
+    other.close();
+    const sharing = [store.append('b-1', newEvents(1), -1), store.append('a-1', [newEvent(), newEvent({ type: 'Poison' })], 0)];
+    for (const append of sharing) await expect(append).rejects.toThrow(StoreStopped);
+    expect(await store.readAll(0, 10)).toEqual(log);
+    expect(await store.read('a-1')).toEqual(log);
+    expect(await store.read('b-1')).toEqual([]);
+    await store.close();
+    const reader = sqliteEventReader(file);
+    expect(await reader.readAll(0, 10)).toEqual(log);
+    await reader.close();
   });
 
   test('those who follow are told so, also those who come later', async () => {

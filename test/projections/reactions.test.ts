@@ -7,6 +7,7 @@ import { inMemoryPushSender } from '../../src/adapters/push/in-memory.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
 import type { PushOutcome, PushSender, WakeUp } from '../../src/domain/ports/push-sender.ts';
 import { projections } from '../../src/projections/all.ts';
+import { pushesDue } from '../../src/projections/device-lookup.ts';
 import { waitingFor } from '../../src/projections/pending-requests.ts';
 import { cancelRequests, expireConsents, expireRequests, revokeGrants } from '../../src/projections/reactions/end-what-is-over.ts';
 import { finishAnswers } from '../../src/projections/reactions/finish-answers.ts';
@@ -200,6 +201,7 @@ describe('a request wakes', () => {
     await end(world);
     for (let minute = 0; minute < 6; minute += 1) await world.pass(60);
     expect(push.wakeUps).toHaveLength(1);
+    expect(pushesDue(world.rows, Number.MAX_SAFE_INTEGER, 10)).toEqual([]);
   });
 
   test('no device for which the next attempt would come too late', async () => {
@@ -223,6 +225,7 @@ describe('a request wakes', () => {
     await world.ask('r-2', ALICE);
     await world.pass(60);
     expect(push.wakeUps).toHaveLength(1);
+    expect(pushesDue(world.rows, Number.MAX_SAFE_INTEGER, 10)).toEqual([]);
   });
 });
 
@@ -235,10 +238,23 @@ describe('a push token that is dead', () => {
     await world.ask('r-6', ALICE);
     await world.pass(60);
     expect(await world.facts('DevicePushTokenDied')).toMatchObject([{ stream: 'device-phone', tokenRevision: 1 }]);
+    expect(pushesDue(world.rows, Number.MAX_SAFE_INTEGER, 10)).toEqual([]);
     const tried = push.wakeUps.length;
     await world.ask('r-7', ALICE);
     await world.pass(60);
     expect(push.wakeUps).toHaveLength(tried);
+  });
+
+  test('ends also the attempts that other requests had still before them', async () => {
+    const push = inMemoryPushSender(({ requestId }) => (requestId === 'r-1' ? retry(60) : dead));
+    const world = await node(push);
+    await world.react();
+    await world.ask('r-1', ALICE);
+    await settled();
+    await world.ask('r-2', ALICE);
+    await world.pass(60);
+    expect(push.wakeUps).toHaveLength(2);
+    expect(pushesDue(world.rows, Number.MAX_SAFE_INTEGER, 10)).toEqual([]);
   });
 
   test('leaves its device able to list, to show and to answer', async () => {
@@ -576,6 +592,7 @@ describe('reactions', () => {
     await settled();
     expect(acts).toBe(1);
     let hasStopped = false;
+    applied.next();
     const stopping = reactions.stop().then(() => {
       hasStopped = true;
     });

@@ -243,6 +243,34 @@ describe('what cannot be applied stops all projections', () => {
     expect(onRoll(rows, 'one')).toEqual([]);
   });
 
+  test('a full disk, which takes back more than the page, and the checkpoint with it', async () => {
+    const { store, register } = await logOf('a', 'b');
+    const file = newFile();
+    const rows = sqliteRows(file);
+    const heavy: Projection = {
+      name: 'heavy',
+      version: 1,
+      tables: { heavy: ['create table heavy (client_id text primary key, weight any) strict'] },
+      on: {
+        ClientRegistered: (to, { id }) => to.run('insert into heavy values (?, zeroblob(?))', id, id === 'elephant' ? 1_000_000 : 100),
+      },
+    };
+    const running = await run(store, rows, heavy);
+    await running.caughtUp;
+    rows.get('pragma max_page_count = 50');
+    const failing = stopped(running);
+    await register('c', 'elephant');
+    expect((await failing).message).toContain('before event 4');
+    running.stop();
+    rows.close();
+    const after = sqliteRows(file, { readOnly: true });
+    expect(after.get('select count(*) as kept, (select position from projection) as position from heavy')).toEqual({
+      kept: 0,
+      position: 0,
+    });
+    after.close();
+  });
+
   test('rows that cannot be committed', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     const { store, register } = await logOf();

@@ -198,15 +198,10 @@ describe('what is not there', () => {
 });
 
 describe('an access token is refused', () => {
-  const psuToken = async () => {
+  const tokensOfPsu = async () => {
     const { authReqId, requestId } = await ask(tested, auth);
     await phone.decide(requestId, 'approved');
-    return String((await tested.post('/oauth2/token', { ...auth, grant_type: CIBA_GRANT, auth_req_id: authReqId })).body['access_token']);
-  };
-  const refreshToken = async () => {
-    const { authReqId, requestId } = await ask(tested, auth);
-    await phone.decide(requestId, 'approved');
-    return String((await tested.post('/oauth2/token', { ...auth, grant_type: CIBA_GRANT, auth_req_id: authReqId })).body['refresh_token']);
+    return (await tested.post('/oauth2/token', { ...auth, grant_type: CIBA_GRANT, auth_req_id: authReqId })).body;
   };
   const narrowToken = async () =>
     String((await tested.post('/oauth2/token', { ...auth, grant_type: 'client_credentials', scope: 'openid' })).body['access_token']);
@@ -232,7 +227,7 @@ describe('an access token is refused', () => {
     ['that is unknown', 401, 'invalid_token', () => bearer('unknown')],
     ['under another scheme', 401, 'invalid_token', () => ({ authorization: `Token ${own['authorization']?.slice(7)}` })],
     ['that is a client_secret', 401, 'invalid_token', () => ({ authorization: `Basic ${btoa(`${auth['client_id']}:s3cret`)}` })],
-    ['that is a refresh token', 401, 'invalid_token', async () => bearer(await refreshToken())],
+    ['that is a refresh token', 401, 'invalid_token', async () => bearer(String((await tokensOfPsu())['refresh_token']))],
     ['that has expired', 401, 'invalid_token', async () => bearer(await oldToken())],
     ['of a disabled client', 401, 'invalid_token', async () => bearer(await tokenOfDisabled())],
     ['that is bound to a certificate, without one', 401, 'invalid_token', async () => bearer(await bound())],
@@ -242,7 +237,7 @@ describe('an access token is refused', () => {
       'invalid_token',
       async () => ({ ...bearer(await bound()), ...withCertificate(certificate({ thumbprint: 'foreign' })) }),
     ],
-    ['of a PSU', 403, 'insufficient_scope', async () => bearer(await psuToken())],
+    ['of a PSU', 403, 'insufficient_scope', async () => bearer(String((await tokensOfPsu())['access_token']))],
     ['without the scope', 403, 'insufficient_scope', async () => bearer(await narrowToken())],
   ])('%s', async (_name, status, error, headers) => {
     const given = await headers();

@@ -192,26 +192,41 @@ describe('a jti', () => {
     expect(statuses.sort()).toEqual([200, ...Array(15).fill(401)]);
   });
 
-  test('counts once across a restart', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'countersign-'));
-    const start = async () => {
-      const replayGuard = sqliteReplayGuard(join(folder, 'replay.sqlite'), systemClock);
-      const engine = await testEngine({ store: sqliteEventStore(join(folder, 'log.sqlite')), replayGuard });
-      return { engine, stop: () => engine.close().then(replayGuard.close) };
-    };
-    const call = async (engine: TestEngine, clientId: string, jti: string) => {
-      const claims = { iss: clientId, sub: clientId, aud: engine.url, jti, exp: systemClock() + 60 };
-      const form = { ...tpp.authenticatedBy(await signJws(es256, claims)), grant_type: 'client_credentials' };
-      return (await engine.post('/oauth2/token', form)).status;
-    };
-    const first = await start();
-    const { clientId } = await signingTpp(first.engine, {}, es256);
-    expect(await call(first.engine, clientId, 'before')).toBe(200);
-    await first.stop();
-    const second = await start();
-    expect([await call(second.engine, clientId, 'before'), await call(second.engine, clientId, 'after')]).toEqual([401, 200]);
-    await second.stop();
+  test('counts once for all endpoints', async () => {
+    const form = { ...(await tpp.authentication()), scope: 'openid', login_hint: 'alice', token: 'x' };
+    expect((await sendForm(tested, '/oauth2/ciba', form)).status).toBe(200);
+    for (const path of ['/oauth2/ciba', '/oauth2/token', '/oauth2/introspect', '/oauth2/revoke'])
+      await expectRefusal(tested, () => sendForm(tested, path, form), 401, 'invalid_client');
+  });
+});
+
+describe('a jti across a restart', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-'));
+  const stops: (() => Promise<void>)[] = [];
+  afterAll(async () => {
+    for (const stop of stops) await stop();
     rmSync(folder, { recursive: true });
+  });
+
+  const start = async () => {
+    const replayGuard = sqliteReplayGuard(join(folder, 'replay.sqlite'), systemClock);
+    const engine = await testEngine({ store: sqliteEventStore(join(folder, 'log.sqlite')), replayGuard });
+    stops.push(() => engine.close().then(replayGuard.close));
+    return engine;
+  };
+  const statusOf = async (engine: TestEngine, clientId: string, jti: string) => {
+    const claims = { iss: clientId, sub: clientId, aud: engine.url, jti, exp: systemClock() + 60 };
+    const form = { ...tpp.authenticatedBy(await signJws(es256, claims)), grant_type: 'client_credentials' };
+    return (await engine.post('/oauth2/token', form)).status;
+  };
+
+  test('counts once', async () => {
+    const first = await start();
+    const { clientId } = await signingTpp(first, {}, es256);
+    expect(await statusOf(first, clientId, 'before')).toBe(200);
+    await stops.pop()?.();
+    const second = await start();
+    expect([await statusOf(second, clientId, 'before'), await statusOf(second, clientId, 'after')]).toEqual([401, 200]);
   });
 });
 

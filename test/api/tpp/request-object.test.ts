@@ -160,6 +160,13 @@ describe('a request object is refused', () => {
     await refuses(strict, await strict.requestObject({}, {}, es256));
   });
 
+  test('by EdDSA, which the profile does not have', async () => {
+    const client = await signingTpp(tested, {}, testKey('EdDSA'));
+    const auth = await secretTpp(tested, { jwks: { keys: [client.key.publicJwk] } });
+    const request = await client.requestObject({ iss: auth.client_id });
+    await expectRefusal(tested, () => sendForm(tested, '/oauth2/ciba', { ...auth, request }), 400, 'invalid_request');
+  });
+
   test('of a client without a key', async () => {
     const auth = await secretTpp(tested);
     const request = await tpp.requestObject({ iss: auth.client_id });
