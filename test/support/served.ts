@@ -11,10 +11,15 @@ import { client, register } from '../../src/domain/client/decider.ts';
 import { clientMetadata } from '../../src/domain/client/metadata.ts';
 import { type Serving, serve } from '../../src/serve.ts';
 
+const folders: string[] = [];
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** A folder that is gone when the test process ends. */
 export const temporaryFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 };
 
