@@ -17,7 +17,7 @@ interface Waiting {
  */
 export const sqliteReplayGuard = (file: string, clock: Clock): ReplayGuard & { close(): void } => {
   const db = new DatabaseSync(file);
-  db.exec(`pragma journal_mode=wal; pragma synchronous=off;
+  db.exec(`pragma journal_mode=wal; pragma synchronous=normal;
     create table if not exists used (identifier text primary key, expires_at integer not null) strict, without rowid`);
   const insert = db.prepare('insert or ignore into used values (?, ?)');
   const prune = db.prepare('delete from used where expires_at <= ?');

@@ -45,6 +45,7 @@ const BATCH = 512;
 // The log file is brought up to date from idle time; only a writer that never rests does it within a commit.
 const CHECKPOINT_PAGES = 20_000;
 const IDLE_MS = 250;
+const LOCKED_MS = 2000;
 // The streams that were written or read last. There is one writer, this one, so what is kept here is what the file says.
 const RECENT_EVENTS = 20_000;
 const SQLITE_BUSY = 5;
@@ -64,8 +65,7 @@ interface Pending {
  */
 export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () => number } = {}): EventStore => {
   const lock = lockFile(file);
-  const db = new DatabaseSync(file);
-  db.exec(`pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=${CHECKPOINT_PAGES}; ${SCHEMA}`);
+  const db = openLog(file, lock);
   const reads = statements(db);
   const insert = db.prepare(`insert into event (${COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const [begin, commit, rollback] = [db.prepare('begin immediate'), db.prepare('commit'), db.prepare('rollback')];
@@ -241,6 +241,18 @@ export const sqliteEventReader = (file: string): EventStore => {
     follow: (afterPosition) => followLog(afterPosition, reads.after, NEVER).pipe(takeWhile(({ caughtUp }) => !caughtUp, true)),
     close: async () => db.close(),
   };
+};
+
+const openLog = (file: string, lock: DatabaseSync): DatabaseSync => {
+  try {
+    // Who reads the file with other tools may hold its lock for a moment: that is waited for, and is no failed write.
+    const db = new DatabaseSync(file, { timeout: LOCKED_MS });
+    db.exec(`pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=${CHECKPOINT_PAGES}; ${SCHEMA}`);
+    return db;
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
 };
 
 const lockFile = (file: string): DatabaseSync => {

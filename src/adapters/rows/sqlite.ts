@@ -7,7 +7,7 @@ import type { Rows } from '../../domain/ports/rows.ts';
  */
 export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {}): Rows => {
   const db = new DatabaseSync(file, { readOnly });
-  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=off; pragma wal_autocheckpoint=20000; pragma cache_size=-65536');
+  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=normal; pragma cache_size=-65536');
   const statements = new Map<string, StatementSync>();
   const prepared = (sql: string): StatementSync => {
     const known = statements.get(sql);

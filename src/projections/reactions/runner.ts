@@ -16,6 +16,7 @@ export interface Reaction {
 
 const TICK_MS = 1000;
 const AT_ONCE = 200;
+const MOST_HELD = 1000;
 
 /** Does what is due, after every change of the read models and every second. What fails is tried again. Returns how to stop. */
 export const runReactions = ({
@@ -27,26 +28,33 @@ export const runReactions = ({
   applied: Observable<unknown>;
   onError(reaction: string, error: unknown): void;
 }): { stop(): Promise<void> } => {
-  const underWay = new Map<string, Promise<void>>();
+  const running = reactions.map((reaction) => ({ ...reaction, underWay: new Map<string, Promise<void>>() }));
   let stopped = false;
   let scheduled = false;
 
-  const start = (name: string, { key, act }: Due) => {
-    const id = `${name}/${key}`;
-    if (underWay.has(id)) return;
+  const start = ({ name, underWay }: (typeof running)[number], { key, act }: Due) => {
+    if (underWay.has(key)) return;
     const done = act()
       .catch((error: unknown) => {
         onError(name, error);
         return new Promise<void>((resolve) => setTimeout(resolve, TICK_MS).unref());
       })
-      .then(() => void underWay.delete(id));
-    underWay.set(id, done);
+      .then(() => void underWay.delete(key));
+    underWay.set(key, done);
   };
 
   const sweep = () => {
     scheduled = false;
     if (stopped) return;
-    for (const { name, due } of reactions) for (const piece of due(AT_ONCE)) start(name, piece);
+    for (const reaction of running) {
+      // What is under way or failed a moment ago stands first in the list: it must not hide what comes behind it.
+      const held = Math.min(reaction.underWay.size, MOST_HELD);
+      try {
+        for (const piece of reaction.due(AT_ONCE + held)) start(reaction, piece);
+      } catch (error) {
+        onError(reaction.name, error);
+      }
+    }
   };
 
   const soon = () => {
@@ -63,7 +71,7 @@ export const runReactions = ({
       stopped = true;
       watch.unsubscribe();
       clearInterval(tick);
-      await Promise.race([Promise.all(underWay.values()), new Promise((resolve) => setTimeout(resolve, TICK_MS).unref())]);
+      await Promise.race([Promise.all(running.flatMap(({ underWay }) => [...underWay.values()])), new Promise((resolve) => setTimeout(resolve, TICK_MS).unref())]);
     },
   };
 };
