@@ -215,26 +215,6 @@ describe('appends of one turn', () => {
     expect((await store.readAll(0, 1000)).map((event) => event.recordedAt)).toEqual([...Array(400).fill(1), ...Array(100).fill(2)]);
     await store.close();
   });
-
-  test('share it also with those of the next turn, while there come more', async () => {
-    const store = sqliteEventStore(newFile());
-    const pages: Page[] = [];
-    store.follow(0).subscribe((page) => pages.push(page));
-    const appends = [store.append('a-1', newEvents(1), -1), store.append('a-2', newEvents(1), -1)];
-    await new Promise((resolve) => setImmediate(resolve));
-    appends.push(store.append('a-3', newEvents(1), -1));
-    await Promise.all(appends);
-    expect(pages.map((page) => page.events.length)).toEqual([0, 3]);
-    await store.close();
-  });
-
-  test('share it also with those that are refused', async () => {
-    const store = sqliteEventStore(newFile());
-    const outcomes = await Promise.allSettled([-1, 7, 0, 0, 1].map((revision) => store.append('a-1', newEvents(1), revision)));
-    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled']);
-    expect(await store.head()).toBe(3);
-    await store.close();
-  });
 });
 
 describe('what is acknowledged is on the disk', () => {

@@ -1,5 +1,4 @@
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
-import { LRUCache } from 'lru-cache';
 import { NEVER, Subject, takeWhile } from 'rxjs';
 import {
   type Actor,
@@ -47,7 +46,8 @@ const CHECKPOINT_PAGES = 20_000;
 const IDLE_MS = 250;
 const LOCKED_MS = 2000;
 // The streams that were written or read last. There is one writer, this one, so what is kept here is what the file says.
-const RECENT_EVENTS = 20_000;
+const RECENT_STREAMS = 8192;
+const RECENT_EVENTS = 64;
 const SQLITE_BUSY = 5;
 const SQLITE_CONSTRAINT_UNIQUE = 2067;
 
@@ -72,7 +72,7 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
 
   const commits = new Subject<readonly StoredEvent[]>();
   const last = reads.last();
-  const recent = new LRUCache<string, readonly StoredEvent[]>({ maxSize: RECENT_EVENTS, sizeCalculation: (events) => events.length + 1 });
+  const recent = new Map<string, readonly StoredEvent[]>();
   let head = last?.position ?? 0;
   let clock = last?.recordedAt ?? 0;
   let queue: Pending[] = [];
@@ -81,11 +81,17 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   let idle: NodeJS.Timeout | undefined;
   let idleSince = 0;
 
+  const keep = (stream: string, events: readonly StoredEvent[]) => {
+    recent.delete(stream);
+    if (events.length <= RECENT_EVENTS) recent.set(stream, events);
+    if (recent.size > RECENT_STREAMS) recent.delete(recent.keys().next().value as string);
+  };
+
   const readStream = (stream: string): readonly StoredEvent[] => {
     const known = recent.get(stream);
     if (known !== undefined) return known;
     const events = reads.stream(stream, 0);
-    recent.set(stream, events);
+    keep(stream, events);
     return events;
   };
 
@@ -115,7 +121,7 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
     if (past.length - 1 !== expectedRevision) return repeated(pending, past);
     try {
       const stored = events.map((event, index) => writeEvent(event, stream, past.length + index, position + 1 + index));
-      recent.set(stream, past.length === 0 ? stored : [...past, ...stored]);
+      keep(stream, past.length === 0 ? stored : [...past, ...stored]);
       return stored;
     } catch (error) {
       if ((error as { errcode?: number }).errcode !== SQLITE_CONSTRAINT_UNIQUE) throw error;
@@ -193,13 +199,7 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   const schedule = () => {
     if (scheduled) return;
     scheduled = true;
-    setImmediate(gather, queue.length);
-  };
-
-  // While each turn of the event loop brings further appends they are waited for, so that they share the commit; a lone one waits for nobody.
-  const gather = (before: number) => {
-    if (queue.length > before && queue.length < BATCH) setImmediate(gather, queue.length);
-    else flush();
+    setImmediate(flush);
   };
 
   return {

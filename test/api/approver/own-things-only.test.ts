@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { askForEnrolment } from '../../../src/demo/phone.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
 import { APPROVER, type TestDevice, testDevice } from '../../support/device.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
@@ -117,6 +118,11 @@ describe('devices', () => {
     await refuses(() => bobs.call('DELETE', `/devices/${lost.deviceId}`));
   });
 
+  test('that are only offered cannot be revoked', async () => {
+    const { device_id } = await askForEnrolment(fetch, tested.url, { username: 'alice', password: 'alice' });
+    await refuses(() => phone.call('DELETE', `/devices/${device_id}`));
+  });
+
   test('may revoke themselves', async () => {
     const old = await testDevice(tested, 'alice');
     expect((await old.call('DELETE', `/devices/${old.deviceId}`)).status).toBe(204);
@@ -159,9 +165,11 @@ describe('consents', () => {
     await refuses(() => phone.call('DELETE', `/consents/${consentId}`));
   });
 
-  test('that were denied cannot be taken back', async () => {
+  test('that were denied are listed and cannot be taken back', async () => {
     const consentId = await lodge(tested, auth);
     await phone.decide((await ask(tested, auth, { openbanking_intent_id: consentId })).requestId, 'denied');
+    const { consents = [] } = await json(phone.call('GET', '/consents'));
+    expect(consents.find((consent) => consent['consent_id'] === consentId)).toMatchObject({ status: 'rejected', account_ids: [] });
     await refuses(() => phone.call('DELETE', `/consents/${consentId}`));
   });
 });

@@ -139,6 +139,7 @@ describe('an authentication request is refused', () => {
   test.each<[string, string]>([
     ['longer than 100 characters', 'x'.repeat(101)],
     ['of 456 code points', '🏦漢'.repeat(228)],
+    ['of blanks', '  '],
     ['with a line break', 'Pay\n100'],
     ['with a NUL', 'Pay\u0000100'],
     ['with a change of direction', 'Pay \u202e001'],

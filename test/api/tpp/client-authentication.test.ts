@@ -129,6 +129,10 @@ describe('a client is refused', () => {
     refuses({ form: {}, headers: { authorization } }),
   );
 
+  test.each(['Bearer', 'Basic2', ''])('by the credentials for Basic under the scheme %j', (scheme) =>
+    refuses({ form: {}, headers: { authorization: `${scheme} ${btoa(`${basicId}:${formEncoded(SECRET)}`)}` } }),
+  );
+
   test.each<[string, () => Attempt | Promise<Attempt>]>([
     ['by basic and post', () => ({ form: post, headers: basic(post.client_id, post.client_secret) })],
     ['by post and an assertion', async () => ({ form: { ...(await signing.authentication()), client_secret: 's3cret' } })],
