@@ -21,7 +21,8 @@ import { startEngine } from '../src/engine.ts';
 import { announce } from './measure.ts';
 import type { Target, TppClients } from './target.ts';
 
-const USERS = 1000;
+// As many as keep a hundred thousand pending requests within what one PSU is allowed by default.
+const USERS = 5000;
 const NO_LIMIT = 10_000_000;
 
 /** What the approval module needs of each user's phone. */
@@ -73,7 +74,7 @@ const engine = await startEngine(
       ...config,
       issuer,
       ciba: { ...config.ciba, defaultExpirySeconds: 3600, maxExpirySeconds: 3600 },
-      limits: { ...config.limits, pendingRequestsPerClient: NO_LIMIT, pendingRequestsPerPsu: NO_LIMIT },
+      limits: { ...config.limits, pendingRequestsPerClient: NO_LIMIT, pendingRequestsPerPsu: 1000 },
     },
     mtlsBase: issuer,
     certificateOf: () => null,

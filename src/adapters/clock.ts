@@ -1,13 +1,14 @@
-import { hash, randomBytes, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import type { Clock, Ids } from '../domain/ports/clock.ts';
+import { randomBytesFromPool } from './random.ts';
 
 /** The system's time. */
 export const systemClock: Clock = () => Math.floor(Date.now() / 1000);
 
 /** Identifiers from the system's randomness: UUIDs of version 7, and of version 8 over SHA-256 where they are derived (RFC 9562). */
 export const systemIds: Ids = {
-  secret: () => randomBytes(32).toString('base64url'),
-  orderedSecret: () => Date.now().toString(36) + randomBytes(32).toString('base64url'),
+  secret: () => randomBytesFromPool(32).toString('base64url'),
+  orderedSecret: () => Date.now().toString(36) + randomBytesFromPool(32).toString('base64url'),
   uuid: () => {
     const time = Date.now().toString(16).padStart(12, '0');
     return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;

@@ -31,7 +31,7 @@ export class ProjectionStopped extends Error {
 
 const REACHED_WITHIN_MS = 5000;
 // Events share a commit for at most this long or this many: a page of rows that changes often is then written once.
-const COMMIT_MS = 200;
+const COMMIT_MS = 500;
 const COMMIT_EVENTS = 5000;
 
 /** Applies every event once and in order, each together with its checkpoint. Begins with what the rows have not seen yet. */

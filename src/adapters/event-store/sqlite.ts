@@ -46,7 +46,7 @@ const CHECKPOINT_PAGES = 20_000;
 const IDLE_MS = 250;
 const LOCKED_MS = 2000;
 // The streams that were written or read last. There is one writer, this one, so what is kept here is what the file says.
-const RECENT_STREAMS = 8192;
+const RECENT_STREAMS = 4096;
 const RECENT_EVENTS = 64;
 const SQLITE_BUSY = 5;
 const SQLITE_CONSTRAINT_UNIQUE = 2067;
@@ -72,7 +72,8 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
 
   const commits = new Subject<readonly StoredEvent[]>();
   const last = reads.last();
-  const recent = new Map<string, readonly StoredEvent[]>();
+  let recent = new Map<string, readonly StoredEvent[]>();
+  let older: typeof recent = new Map();
   let head = last?.position ?? 0;
   let clock = last?.recordedAt ?? 0;
   let queue: Pending[] = [];
@@ -82,13 +83,20 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   let idleSince = 0;
 
   const keep = (stream: string, events: readonly StoredEvent[]) => {
+    if (events.length > RECENT_EVENTS) forget(stream);
+    else recent.set(stream, events);
+    if (recent.size < RECENT_STREAMS) return;
+    older = recent;
+    recent = new Map();
+  };
+
+  const forget = (stream: string) => {
     recent.delete(stream);
-    if (events.length <= RECENT_EVENTS) recent.set(stream, events);
-    if (recent.size > RECENT_STREAMS) recent.delete(recent.keys().next().value as string);
+    older.delete(stream);
   };
 
   const readStream = (stream: string): readonly StoredEvent[] => {
-    const known = recent.get(stream);
+    const known = recent.get(stream) ?? older.get(stream);
     if (known !== undefined) return known;
     const events = reads.stream(stream, 0);
     keep(stream, events);
@@ -98,6 +106,7 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   const stop = (error: StoreStopped) => {
     stopped = error;
     recent.clear();
+    older.clear();
     clearTimeout(idle);
     for (const { reject } of queue.splice(0)) reject(error);
   };
@@ -117,7 +126,7 @@ export const sqliteEventStore = (file: string, { now = Date.now }: { now?: () =>
   const write = (pending: Pending, position: number): StoredEvent[] | Appended => {
     const { stream, events, expectedRevision } = pending;
     // Most new streams have ids that were just made: whether one is there already, the unique index says for nothing.
-    const past = recent.get(stream) ?? (expectedRevision === -1 ? [] : readStream(stream));
+    const past = recent.get(stream) ?? older.get(stream) ?? (expectedRevision === -1 ? [] : readStream(stream));
     if (past.length - 1 !== expectedRevision) return repeated(pending, past);
     try {
       const stored = events.map((event, index) => writeEvent(event, stream, past.length + index, position + 1 + index));

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, hash, type KeyObject
 import { DatabaseSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import type { Sealer } from '../../domain/ports/sealer.ts';
+import { randomBytesFromPool } from '../random.ts';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -76,7 +77,7 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
 const commitment = ({ commits }: PsuKey, context: string): Buffer => hash('sha256', `${commits}\n${context}`, 'buffer');
 
 const encrypt = (key: KeyObject, plaintext: Buffer, context: string): Buffer => {
-  const nonce = randomBytes(NONCE_BYTES);
+  const nonce = randomBytesFromPool(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(Buffer.from(context));
   return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
