@@ -15,7 +15,8 @@ const count = z.int().positive();
 const seconds = z.int().positive();
 const port = z.int().min(1).max(65535);
 
-const isIssuer = (value: string) => /^https:\/\/[^\s?#@]+[^/\s?#@]$/.test(value) && URL.canParse(value);
+// Everything is served at the root, so an issuer with a path would name pages that are not there.
+const isIssuer = (value: string) => /^https:\/\/[^\s/?#@]+$/.test(value) && URL.canParse(value);
 // A password in this URL would be a secret in the settings; secrets come as files.
 const isProxy = (value: string) => /^https?:\/\/[^\s/?#@]+\/?$/.test(value) && URL.canParse(value);
 
@@ -29,7 +30,7 @@ const schema = z.strictObject({
     ),
   issuer: z
     .string()
-    .refine(isIssuer, 'expected an https URL without trailing slash, query or fragment')
+    .refine(isIssuer, 'expected an https URL without path, query or fragment')
     .nullable()
     .default(null)
     .describe('The issuer identifier and base URL that TPPs and phones see; https://localhost:<server.port> if not set.'),
@@ -88,14 +89,16 @@ const schema = z.strictObject({
       .nullable()
       .default(null)
       .describe('The proxy that outgoing calls go through.'),
-    caFile: optionalFile.describe('A PEM file of authorities that outgoing calls trust besides the usual ones.'),
+    caFile: optionalFile.describe(
+      'A PEM file of authorities that outgoing calls trust instead of the usual ones: those of a proxy that opens TLS.',
+    ),
   }),
   psu: z.strictObject({
     directoryFile: optionalFile.describe('The file that names the PSUs and their accounts; development has a sandbox.'),
   }),
   keys: z.strictObject({
     masterFile: optionalFile.describe(
-      'The file of the key that all stored keys are sealed with; development makes <data_dir>/keys/master.key.',
+      'The file of the key that the keys of the PSUs are sealed with; development makes <data_dir>/keys/master.key.',
     ),
   }),
   log: z.strictObject({

@@ -28,6 +28,9 @@ import { type Engine, startEngine } from './engine.ts';
 // CIBA's polling interval defaults to 5 s, as Node's keep-alive does: a client that polls must find its connection open.
 const HTTP: ServerOptions = { keepAliveTimeout: 75_000, requestTimeout: 30_000, maxHeaderSize: 16_384 };
 
+// At the end a connection that is busy has this long to finish.
+const BUSY_MS = 5000;
+
 /** An engine that serves both listeners. */
 export interface Serving {
   engine: Engine;
@@ -49,8 +52,8 @@ export const serve = async (config: Config, { say, log = logger(config) }: { say
     return resource;
   };
   try {
-    mkdirSync(config.dataDir, { recursive: true });
     const inData = (...path: string[]) => join(config.dataDir, ...path);
+    mkdirSync(inData('keys'), { recursive: true, mode: 0o700 });
     const development = config.environment === 'development';
     const store = opening(sqliteEventStore(inData('log.sqlite')));
     const sandbox = development && config.psu.directoryFile === null ? await developmentSandbox(inData('sandbox')) : null;
@@ -88,7 +91,19 @@ export const serve = async (config: Config, { say, log = logger(config) }: { say
 
 /** JSON lines on standard error, with the fields that are named here and no others. */
 export const logger = ({ log }: Pick<Config, 'log'>): Logger =>
-  pino({ level: log.level, base: null, serializers: { err: pino.stdSerializers.err } }, pino.destination({ fd: 2, sync: true }));
+  pino({ level: log.level, base: null, serializers: { err: plainError } }, pino.destination({ fd: 2, sync: true }));
+
+/** What may be said of an error: an SDK hangs whole requests on its errors. */
+const plainError = (error: unknown): object => {
+  const { name, message, stack, code, cause } = error as Error & { code?: unknown };
+  return {
+    type: name,
+    message,
+    code: typeof code === 'object' ? undefined : code,
+    stack,
+    ...(cause instanceof Error && { cause: plainError(cause) }),
+  };
+};
 
 const mtlsBaseOf = ({ issuer, server }: Config): string => {
   const url = new URL(issuer);
@@ -148,5 +163,6 @@ const listening = async (server: Server, port: number, host: string): Promise<()
     new Promise((resolve) => {
       server.close(() => resolve());
       server.closeIdleConnections();
+      setTimeout(() => server.closeAllConnections(), BUSY_MS).unref();
     });
 };

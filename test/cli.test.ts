@@ -1,7 +1,7 @@
-import { describe, expect, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
 import { sqliteEventReader } from '../src/adapters/event-store/sqlite.ts';
 import { developmentSandbox } from '../src/adapters/sandbox.ts';
 import { DemoFailed, playCeremony } from '../src/demo/ceremony.ts';
@@ -12,7 +12,12 @@ import { freshEnvironment, served, temporaryFolder } from './support/served.ts';
 const CLI = join(import.meta.dirname, '../src/cli.ts');
 
 const countersign = (env: Record<string, string>, ...args: string[]) =>
-  spawnSync(process.execPath, [CLI, ...args], { env: { ...process.env, ...env }, encoding: 'utf8', cwd: env['COUNTERSIGN_DATA_DIR'], timeout: 60_000 });
+  spawnSync(process.execPath, [CLI, ...args], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    cwd: env['COUNTERSIGN_DATA_DIR'],
+    timeout: 60_000,
+  });
 
 describe('countersign demo', () => {
   test('starts an engine of its own where none runs, plays the ceremony and ends well', async () => {
@@ -33,7 +38,8 @@ describe('countersign demo', () => {
     const { config, serving } = await served();
     try {
       const reached = trustingFetch(readFileSync(join(config.dataDir, 'tls/ca.pem'), 'utf8'));
-      const losesTheAnswer: Fetch = async (url, init) => (url.endsWith('/answer') ? Response.json({ status: 'approved' }) : reached(url, init));
+      const losesTheAnswer: Fetch = async (url, init) =>
+        url.endsWith('/answer') ? Response.json({ status: 'approved' }) : reached(url, init);
       const log = sqliteEventReader(join(config.dataDir, 'log.sqlite'));
       const sandbox = await developmentSandbox(join(config.dataDir, 'sandbox'));
       const played = playCeremony({ issuer: config.issuer, fetch: losesTheAnswer, sandbox, log, print: () => undefined });
@@ -54,7 +60,12 @@ describe('countersign demo', () => {
 });
 
 describe('countersign client', () => {
-  const metadata = { client_name: 'A TPP', profile: 'plain', token_endpoint_auth_method: 'client_secret_basic', tls_client_certificate_bound_access_tokens: false };
+  const metadata = {
+    client_name: 'A TPP',
+    profile: 'plain',
+    token_endpoint_auth_method: 'client_secret_basic',
+    tls_client_certificate_bound_access_tokens: false,
+  };
   const fileOf = (content: object): string => {
     const file = join(temporaryFolder(), 'metadata.json');
     writeFileSync(file, JSON.stringify(content));

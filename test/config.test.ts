@@ -24,7 +24,7 @@ const problemsOf = (load: () => unknown): readonly string[] => {
 
 const PRODUCTION = {
   COUNTERSIGN_ENVIRONMENT: 'production',
-  COUNTERSIGN_ISSUER: 'https://auth.bank.example/openbanking',
+  COUNTERSIGN_ISSUER: 'https://auth.bank.example',
   COUNTERSIGN_TLS_CERTIFICATE_FILE: '/run/tls.pem',
   COUNTERSIGN_TLS_KEY_FILE: '/run/secrets/tls.key',
   COUNTERSIGN_PSU_DIRECTORY_FILE: '/etc/psus.toml',
@@ -65,7 +65,7 @@ describe('the settings', () => {
 
   test('derive the issuer from the port, and the audience from the issuer', () => {
     expect(loadConfig({ env: { COUNTERSIGN_SERVER_PORT: '8443' }, cwd }).config.issuer).toBe('https://localhost:8443');
-    expect(loadConfig({ env: { COUNTERSIGN_ISSUER: 'https://a.example/b' }, cwd }).config.tokens.audience).toBe('https://a.example/b');
+    expect(loadConfig({ env: { COUNTERSIGN_ISSUER: 'https://a.example' }, cwd }).config.tokens.audience).toBe('https://a.example');
   });
 
   test('take lists from the environment with commas, and an empty variable as not set', () => {
@@ -141,13 +141,14 @@ describe('a settings file is refused for', () => {
 });
 
 describe('the issuer', () => {
-  test.each(['https://a.example', 'https://a.example:9446', 'https://a.example/b/c', 'https://[::1]:9446'])('may be %s', (issuer) => {
+  test.each(['https://a.example', 'https://a.example:9446', 'https://[::1]:9446'])('may be %s', (issuer) => {
     expect(loadConfig({ env: { COUNTERSIGN_ISSUER: issuer }, cwd }).config.issuer).toBe(issuer);
   });
 
   test.each([
     'http://a.example',
     'https://a.example/',
+    'https://a.example/b/c',
     'https://a.example/b/',
     'https://a.example?',
     'https://a.example/#',
@@ -157,7 +158,7 @@ describe('the issuer', () => {
     'a.example',
   ])('may not be %s', (issuer) => {
     expect(problemsOf(() => loadConfig({ env: { COUNTERSIGN_ISSUER: issuer }, cwd }))).toEqual([
-      'issuer (COUNTERSIGN_ISSUER): expected an https URL without trailing slash, query or fragment',
+      'issuer (COUNTERSIGN_ISSUER): expected an https URL without path, query or fragment',
     ]);
   });
 });

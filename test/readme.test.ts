@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { freshEnvironment, temporaryFolder } from './support/served.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -31,7 +31,8 @@ const freshCheckout = (): string => {
   return folder;
 };
 
-const shell = (command: string) => spawnSync('bash', ['-c', command], { cwd: checkout, env: { ...process.env, ...env }, encoding: 'utf8', timeout: 60_000 });
+const shell = (command: string) =>
+  spawnSync('bash', ['-c', command], { cwd: checkout, env: { ...process.env, ...env }, encoding: 'utf8', timeout: 60_000 });
 
 /** Types a command that goes on, and resolves with what it has printed when that contains the text. */
 const until = (command: string, text: string): Promise<string> =>

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { OAuthError, type OAuthErrorCode } from '../domain/oauth-error.ts';
+import { RevisionConflict, StoreStopped } from '../domain/ports/event-store.ts';
 
 /** An answer, whoever sends it. */
 export interface Reply {
@@ -47,6 +48,9 @@ export const refusalReply = (refusal: OAuthError, status: number = STATUS[refusa
 /** Anything that was thrown, as a refusal that the caller may see. What is not one already is our fault. */
 export const asRefusal = (error: unknown): OAuthError => {
   if (error instanceof OAuthError) return error;
+  // The caller may come again: nothing was recorded, or the same call says so.
+  if (error instanceof RevisionConflict || error instanceof StoreStopped)
+    return new OAuthError('temporarily_unavailable', 'the request could not be completed now', { cause: error });
   const status = (error as { status?: unknown } | null)?.status;
   // The errors of body-parser and of Express's router, which speak of what the caller sent.
   if (status === 413) return new OAuthError('content_too_large', 'the body is too large', { cause: error });

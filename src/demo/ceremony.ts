@@ -8,6 +8,7 @@ export interface Fact {
   recordedAt: number;
   type: string;
   correlationId: string;
+  stream: string;
 }
 
 export interface DemoSettings {
@@ -47,6 +48,9 @@ const play = async ({ issuer, fetch, sandbox, log, print }: DemoSettings, signal
   if (psu === undefined) throw new DemoFailed('the sandbox has no PSU');
   const stories = new Set<string>();
   let seen = await log.head();
+  let deviceId = '';
+  /** The PSU may have other phones, which are woken too. */
+  const isPushToOthers = ({ stream }: Fact) => stream.startsWith('push-') && !stream.endsWith(`.${deviceId}`);
 
   /** Prints a step, and the facts of this demo that were recorded since the step before. It must be exactly these. */
   const step = async (title: string, ...expected: string[]) => {
@@ -54,7 +58,7 @@ const play = async ({ issuer, fetch, sandbox, log, print }: DemoSettings, signal
     const deadline = Date.now() + RECORDED_WITHIN_MS;
     let facts: Fact[] = [];
     while (true) {
-      facts = (await log.readAll(seen, MANY)).filter((fact) => stories.has(fact.correlationId));
+      facts = (await log.readAll(seen, MANY)).filter((fact) => stories.has(fact.correlationId) && !isPushToOthers(fact));
       if (facts.length >= expected.length || Date.now() > deadline) break;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -87,50 +91,55 @@ const play = async ({ issuer, fetch, sandbox, log, print }: DemoSettings, signal
 
   const discovery = await askForEnrolment(fetch, issuer, psu);
   const phone = await enrol(fetch, discovery, { pushToken: 'demo-push-token' });
-  stories.add(phone.deviceId);
+  deviceId = phone.deviceId;
+  stories.add(deviceId);
   await step(`${psu.username} enrols a phone, which registers the key that it made`, 'DeviceEnrolmentOffered', 'DeviceRegistered');
 
-  const bindingMessage = `DEMO-${randomInt(1000, 10_000)}`;
-  const asked = await openid.initiateBackchannelAuthentication(tpp, {
-    scope: 'openid accounts',
-    login_hint: psu.username,
-    binding_message: bindingMessage,
-    openbanking_intent_id: consentId,
-  });
-  await step(`The TPP asks for ${psu.username}'s consent, and the phone is woken`, 'CibaRequestReceived', 'DevicePushAccepted');
+  try {
+    const bindingMessage = `DEMO-${randomInt(1000, 10_000)}`;
+    const asked = await openid.initiateBackchannelAuthentication(tpp, {
+      scope: 'openid accounts',
+      login_hint: psu.username,
+      binding_message: bindingMessage,
+      openbanking_intent_id: consentId,
+    });
+    await step(`The TPP asks for ${psu.username}'s consent, and the phone is woken`, 'CibaRequestReceived', 'DevicePushAccepted');
 
-  const polling = openid.pollBackchannelAuthenticationGrant(tpp, asked, undefined, { signal });
-  // A failure of the phone comes first; then nobody waits for the poll any more.
-  polling.catch(() => undefined);
-  const request = (await phone.requests()).find((waiting) => waiting.binding_message === bindingMessage);
-  if (request === undefined) throw new DemoFailed('the request is not on the phone');
-  const shown = await phone.retrieve(request.request_id);
-  await step(`The phone shows what ${request.client_name} asks: ${shown.shown}`, 'ConsentRetrieved');
+    const polling = openid.pollBackchannelAuthenticationGrant(tpp, asked, undefined, { signal });
+    // A failure of the phone comes first; then nobody waits for the poll any more.
+    polling.catch(() => undefined);
+    const request = (await phone.requests()).find((waiting) => waiting.binding_message === bindingMessage);
+    if (request === undefined) throw new DemoFailed('the request is not on the phone');
+    const shown = await phone.retrieve(request.request_id);
+    await step(`The phone shows what ${request.client_name} asks: ${shown.shown}`, 'ConsentRetrieved');
 
-  const [account] = accountsIn(shown);
-  await phone.send(shown.request_id, await phone.sign(shown, 'approved', account === undefined ? [] : [account]));
-  await step(`${psu.username} chooses the first account and approves; the phone signs`, 'CibaRequestApproved', 'ConsentAuthorised');
+    const [account] = accountsIn(shown);
+    await phone.send(shown.request_id, await phone.sign(shown, 'approved', account === undefined ? [] : [account]));
+    await step(`${psu.username} chooses the first account and approves; the phone signs`, 'CibaRequestApproved', 'ConsentAuthorised');
 
-  print(`\nThe TPP polls, every ${asked.interval} seconds …`);
-  const tokens = await polling;
-  check(tokens.claims()?.['openbanking_intent_id'] === consentId, 'the ID token is for another consent');
-  await step(
-    'The TPP has its tokens, and openid-client has verified the ID token',
-    'CibaRequestRedeemed',
-    'GrantOpened',
-    'AccessTokenIssued',
-    'RefreshTokenIssued',
-  );
+    print(`\nThe TPP polls, every ${asked.interval} seconds …`);
+    const tokens = await polling;
+    check(tokens.claims()?.['openbanking_intent_id'] === consentId, 'the ID token is for another consent');
+    await step(
+      'The TPP has its tokens, and openid-client has verified the ID token',
+      'CibaRequestRedeemed',
+      'GrantOpened',
+      'AccessTokenIssued',
+      'RefreshTokenIssued',
+    );
 
-  const active = await openid.tokenIntrospection(tpp, tokens.access_token);
-  check(active.active, 'the access token is not active');
-  await step(`The access token is active for "${active.scope}" of consent ${consentId}`);
+    const active = await openid.tokenIntrospection(tpp, tokens.access_token);
+    check(active.active, 'the access token is not active');
+    await step(`The access token is active for "${active.scope}" of consent ${consentId}`);
 
-  await phone.revokeConsent(consentId);
-  const ended = await openid.tokenIntrospection(tpp, tokens.access_token);
-  check(!ended.active, 'the access token outlived its consent');
-  await step(`${psu.username} takes the consent back: the token is inactive at once`, 'ConsentRevoked', 'GrantRevoked');
-  await phone.revokeDevice(phone.deviceId);
+    await phone.revokeConsent(consentId);
+    const ended = await openid.tokenIntrospection(tpp, tokens.access_token);
+    check(!ended.active, 'the access token outlived its consent');
+    await step(`${psu.username} takes the consent back: the token is inactive at once`, 'ConsentRevoked', 'GrantRevoked');
+  } finally {
+    // Also after a step that went wrong: a PSU may have only so many devices.
+    await phone.revokeDevice(deviceId);
+  }
   await step('The phone is thrown away', 'DeviceRevoked');
   print(`\nAll of it, in order: npm run countersign -- history ${consentId}`);
 };

@@ -204,6 +204,14 @@ describe('a reader of the log', () => {
 });
 
 describe('appends of one turn', () => {
+  test('share a commit also with those that are refused', async () => {
+    const store = sqliteEventStore(newFile());
+    const outcomes = await Promise.allSettled([-1, 7, 0, 0, 1].map((revision) => store.append('a-1', newEvents(1), revision)));
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(await store.head()).toBe(3);
+    await store.close();
+  });
+
   test('share a commit', async () => {
     let commits = 0;
     const store = sqliteEventStore(newFile(), { now: () => ++commits });

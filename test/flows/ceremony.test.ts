@@ -39,7 +39,7 @@ describe('a ceremony', () => {
 
     const [waiting] = await phone.requests();
     expect(waiting).toMatchObject({ client_name: 'A TPP', binding_message: 'W4SCT' });
-    const shown = await phone.retrieve(waiting!.request_id);
+    const shown = await phone.retrieve(String(waiting?.request_id));
     expect(JSON.parse(shown.shown)).toMatchObject({
       consent: { consent_id: consentId, permissions: ['ReadAccountsDetail', 'ReadBalances'] },
     });

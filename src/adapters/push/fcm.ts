@@ -15,7 +15,7 @@ const TIMED_OUT: PushOutcome = { outcome: 'retry', reason: 'app/network-timeout'
 /** Where FCM's key is, and how to reach Google. */
 export interface FcmSettings {
   serviceAccountFile: string;
-  /** The http:// or https:// URL of a proxy that takes CONNECT; its user and password may stand in it. */
+  /** The http:// or https:// URL of a proxy that takes CONNECT. */
   proxy: string | null;
   /** The roots to trust instead of Node's own, in PEM: those of a proxy that opens TLS. */
   caFile: string | null;

@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import * as z from 'zod';
 import type { Decide, Load } from '../../domain/decide.ts';
-import { activeDevice, device, replacePushToken, revoke } from '../../domain/device/decider.ts';
+import { device, replacePushToken, revoke } from '../../domain/device/decider.ts';
 import { deviceEvents } from '../../domain/device/events.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
@@ -37,18 +37,22 @@ export const deviceRoutes = ({ decide, load, readModels, sealer, clock, ids }: D
     .get('/devices', async (_req, res) => {
       const { psuId, deviceId } = provenDevice(res);
       const devices = devicesOf(readModels.rows, psuId).map(async (row) => {
-        const registered = activeDevice(await load(device, row.deviceId));
+        const registered = await load(device, row.deviceId);
+        // One that is being revoked at this moment is not listed any more.
+        if (registered.status !== 'active') return [];
         const described = deviceEvents.open('DeviceRegistered', registered.sealed, sealer);
-        return {
-          device_id: row.deviceId,
-          name: described?.name ?? null,
-          model: described?.model ?? null,
-          registered_at: row.registeredAt,
-          reachable_by_push: row.reachable === 1,
-          this_device: row.deviceId === deviceId,
-        };
+        return [
+          {
+            device_id: row.deviceId,
+            name: described?.name ?? null,
+            model: described?.model ?? null,
+            registered_at: row.registeredAt,
+            reachable_by_push: row.reachable === 1,
+            this_device: row.deviceId === deviceId,
+          },
+        ];
       });
-      send(res, json(200, { devices: await Promise.all(devices) }));
+      send(res, json(200, { devices: (await Promise.all(devices)).flat() }));
     })
     .put('/devices/:deviceId/push-token', async (req, res) => {
       const { deviceId } = provenDevice(res);

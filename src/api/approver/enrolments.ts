@@ -20,7 +20,7 @@ const Registration = z.strictObject({ registration: z.string().max(16_384) });
 const text = z.string().min(1).max(100);
 const registrationClaims = z.object({
   aud: z.string(),
-  device_id: z.string(),
+  device_id: z.string().max(128),
   challenge: z.string(),
   public_key: devicePublicKey,
   name: text,

@@ -31,6 +31,7 @@ const Answer = z.strictObject({ answer: z.string().max(16_384) });
 const answerClaims = z.object({
   aud: z.string(),
   request_id: z.string(),
+  device_id: z.string(),
   digest: z.string(),
   nonce: z.string(),
   verdict: z.enum(['approved', 'denied']),
@@ -87,8 +88,8 @@ export const answerRoute = ({ decide, persist, load, statements, sealer, readMod
     const { claims: given, deviceId, registered } = await statements(jws, STATEMENT.answer);
     const claims = parse(answerClaims, given);
     const at = clock();
-    if (claims.aud !== issuer || claims.request_id !== requestId)
-      throw new OAuthError('invalid_token', 'the answer is for another request');
+    if (claims.aud !== issuer || claims.request_id !== requestId || claims.device_id !== deviceId)
+      throw new OAuthError('invalid_token', 'the answer is for another request, or of another device');
     if (claims.exp <= at) throw new OAuthError('invalid_token', 'the answer has expired: sign it again');
     const { psuId, keyThumbprint } = registered;
     const { verdict, digest, nonce, account_ids: accountIds } = claims;

@@ -11,7 +11,7 @@ export const makeBearer =
   async (req: IncomingMessage, scope: string): Promise<TokenRow> => {
     const [, given] = /^bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(req.headers.authorization ?? '') ?? [];
     const token = given && (await deps.readModels.find((rows) => findToken(rows, deps.ids.hash(given))));
-    if (!token || token.kind !== 'access_token' || token.expiresAt <= deps.clock())
+    if (token?.kind !== 'access_token' || token.expiresAt <= deps.clock())
       throw new OAuthError('invalid_token', 'the access token is missing, unknown or no longer active');
     if (token.certificateThumbprint !== null && token.certificateThumbprint !== deps.certificateOf(req)?.thumbprint)
       throw new OAuthError('invalid_token', 'the access token is bound to another certificate');

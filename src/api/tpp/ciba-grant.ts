@@ -23,12 +23,18 @@ const EXPIRED = refusalReply(new OAuthError('expired_token', 'auth_req_id has ex
 export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens: Tokens; pacing: PollPacing; clock: Clock; ids: Ids }) => {
   const { decide, load, rows, tokens, pacing, clock, ids } = deps;
 
-  const issue = async (authReqId: string, request: ReceivedCibaRequest, client: AuthenticatedClient, grantId: string): Promise<Reply> => {
+  const issue = async (
+    authReqId: string,
+    request: ReceivedCibaRequest,
+    consentExpiresAt: number | null,
+    client: AuthenticatedClient,
+    grantId: string,
+  ): Promise<Reply> => {
     const { requestId, psuId, consentId, scope, acr, answer } = request;
     const { clientId, metadata, certificateThumbprint } = client;
     const at = clock();
     const authTime = answer?.at ?? at;
-    const content = { clientId, subject: psuId, scope, consentId, authTime, acr, certificateThumbprint, at };
+    const content = { clientId, subject: psuId, scope, consentId, authTime, acr, certificateThumbprint, at, consentExpiresAt };
     const accessToken = await tokens.accessToken(content, metadata);
     const refreshToken = metadata.grant_types.includes('refresh_token') ? tokens.refreshToken(grantId, at) : null;
     const issued = { authReqId, accessToken: accessToken.token, refreshToken: refreshToken?.token ?? null };
@@ -45,7 +51,7 @@ export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens
     return json(200, {
       access_token: accessToken.token,
       token_type: 'Bearer',
-      expires_in: tokens.settings.accessTokenSeconds,
+      expires_in: accessToken.fact.expiresAt - at,
       scope,
       id_token: idToken,
       ...(refreshToken !== null && { refresh_token: refreshToken.token }),
@@ -81,7 +87,7 @@ export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens
     // Redeemed before: by a call that got its tokens, or by one that died before it could.
     if (eventIds.length === 0 && (await load(grant, grantId)).status !== 'absent')
       throw new OAuthError('invalid_grant', 'auth_req_id was already redeemed');
-    return issue(authReqId, state as ReceivedCibaRequest, client, grantId);
+    const consentExpiresAt = consentState.status === 'absent' ? null : consentState.expiresAt;
+    return issue(authReqId, state as ReceivedCibaRequest, consentExpiresAt, client, grantId);
   };
 };
-export type CibaGrant = ReturnType<typeof cibaGrant>;

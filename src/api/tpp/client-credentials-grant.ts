@@ -16,7 +16,7 @@ export const clientCredentialsGrant =
     const at = clock();
     const nobody = { psuId: null, consentId: null, requestId: null, authTime: null, acr: null };
     const { token, fact } = await tokens.accessToken(
-      { ...nobody, clientId, subject: clientId, scope, certificateThumbprint, at },
+      { ...nobody, clientId, subject: clientId, scope, certificateThumbprint, at, consentExpiresAt: null },
       metadata,
     );
     const grantId = ids.uuid();
@@ -28,5 +28,5 @@ export const clientCredentialsGrant =
       fresh: true,
     };
     await decide(grant, grantId, open({ ...nobody, clientId, scope, at }, { ...fact, scope, certificateThumbprint }, null), command);
-    return json(200, { access_token: token, token_type: 'Bearer', expires_in: tokens.settings.accessTokenSeconds, scope });
+    return json(200, { access_token: token, token_type: 'Bearer', expires_in: fact.expiresAt - at, scope });
   };

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import express, { type ErrorRequestHandler, type Request, Router } from 'express';
+import { promisify } from 'node:util';
+import express, { type ErrorRequestHandler, type Request, type Response, Router } from 'express';
 import * as z from 'zod';
 import { consent, type LodgedConsent, lodge, revoke } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
@@ -64,10 +65,11 @@ interface Deps {
   clock: Clock;
   ids: Ids;
   issuer: string;
+  bodyBytes: number;
 }
 
 /** Lodging, reading and deleting account access consents (Open Banking Read/Write API 3.1). */
-export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, issuer }: Deps): Router => {
+export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, issuer, bodyBytes }: Deps): Router => {
   const self = issuer + PATHS.accountAccessConsents;
 
   const ownClient = async (req: Request): Promise<string> => {
@@ -75,6 +77,9 @@ export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, is
     if (psuId !== null) throw new OAuthError('insufficient_scope', 'consents are managed with a client_credentials token');
     return clientId;
   };
+
+  // Read only once the caller has shown a token for it.
+  const parseJson = promisify(express.json({ limit: bodyBytes }) as (req: Request, res: Response, next: (error?: unknown) => void) => void);
 
   const ownConsent = async (consentId: string, clientId: string): Promise<LodgedConsent> => {
     const state = await load(consent, consentId);
@@ -95,8 +100,9 @@ export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, is
       res.set('x-fapi-interaction-id', interactionId(req));
       next();
     })
-    .post('/', express.json({ limit: '64kb', type: 'application/json' }), async (req, res) => {
+    .post('/', async (req, res) => {
       const clientId = await ownClient(req);
+      await parseJson(req, res);
       const { Data } = parse(AccountAccessConsent, req.body);
       const at = clock();
       const expiresAt = Data.ExpirationDateTime === undefined ? null : Math.floor(Date.parse(Data.ExpirationDateTime) / 1000);
@@ -160,8 +166,6 @@ const interactionId = (req: Request): string => {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given) ? given : randomUUID();
 };
 
-const ERROR_CODES: Record<number, string> = { 400: 'UK.OBIE.Field.Invalid', 500: 'UK.OBIE.UnexpectedError' };
-
 /** The error body of the Open Banking API; tokens that are no good keep to RFC 6750. Our own faults go on to the common handler. */
 const refusedConsent: ErrorRequestHandler = (error, _req, res, next) => {
   const refusal = asRefusal(error);
@@ -169,6 +173,6 @@ const refusedConsent: ErrorRequestHandler = (error, _req, res, next) => {
   const { status, headers, body } = refusalReply(refusal);
   if (status === 401 || status === 403)
     return send(res, { status, headers: { ...headers, 'WWW-Authenticate': `Bearer error="${refusal.error}"` }, body });
-  const errors = [{ ErrorCode: ERROR_CODES[status] ?? 'UK.OBIE.Field.Invalid', Message: refusal.message }];
+  const errors = [{ ErrorCode: 'UK.OBIE.Field.Invalid', Message: refusal.message }];
   send(res, json(status, { Code: `${status} ${refusal.error}`, Message: refusal.message, Errors: errors }, headers));
 };

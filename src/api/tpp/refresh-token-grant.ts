@@ -24,9 +24,10 @@ export const refreshTokenGrant =
     activeClient(registered);
     if (psuId === null || !covers(consentState, requestId ?? '', at))
       throw new OAuthError('invalid_grant', 'the consent behind this grant has ended');
+    const consentExpiresAt = consentState.status === 'absent' ? null : consentState.expiresAt;
     const scope = scopeWithin(form['scope'] ?? opened.scope, opened.scope);
     const { token, fact } = await tokens.accessToken(
-      { clientId, subject: psuId, scope, consentId, authTime, acr, certificateThumbprint, at },
+      { clientId, subject: psuId, scope, consentId, authTime, acr, certificateThumbprint, at, consentExpiresAt },
       metadata,
     );
     const command = {
@@ -36,5 +37,5 @@ export const refreshTokenGrant =
       causationId: null,
     };
     await decide(grant, grantId, refresh(by, { ...fact, scope, certificateThumbprint }), command);
-    return json(200, { access_token: token, token_type: 'Bearer', expires_in: tokens.settings.accessTokenSeconds, scope });
+    return json(200, { access_token: token, token_type: 'Bearer', expires_in: fact.expiresAt - at, scope });
   };

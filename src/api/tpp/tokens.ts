@@ -23,6 +23,8 @@ export interface AccessTokenContent {
   acr: string | null;
   certificateThumbprint: string | null;
   at: number;
+  /** The end of the consent behind it, which it must not outlive, or null. */
+  consentExpiresAt: number | null;
 }
 
 /** A token that was made: the text goes to the client, the fact into the log. */
@@ -37,7 +39,7 @@ export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids
 
   /** A JWT access token, signed with the algorithm that the client's ID tokens have. */
   async accessToken(content: AccessTokenContent, { id_token_signed_response_alg: alg }: ClientMetadata): Promise<MintedToken> {
-    const expiresAt = content.at + settings.accessTokenSeconds;
+    const expiresAt = Math.min(content.at + settings.accessTokenSeconds, content.consentExpiresAt ?? Number.POSITIVE_INFINITY);
     const token = await signer.sign(alg, 'at+jwt', {
       iss: settings.issuer,
       aud: settings.audience,

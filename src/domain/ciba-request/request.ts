@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { OAuthError } from '../oauth-error.ts';
 
 const MAX_BINDING_MESSAGE = 100;
-const intent = z.union([z.string(), z.object({ value: z.string() }).transform(({ value }) => value)]);
+const intentId = z.string().max(128);
+const intent = z.union([intentId, z.object({ value: intentId }).transform(({ value }) => value)]);
 
 /** The parameters of an authentication request (CIBA Core 1.0, section 7.1), plain or from a signed request object. Others are ignored. */
 export const authenticationRequest = z.object({

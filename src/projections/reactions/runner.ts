@@ -71,7 +71,10 @@ export const runReactions = ({
       stopped = true;
       watch.unsubscribe();
       clearInterval(tick);
-      await Promise.race([Promise.all(running.flatMap(({ underWay }) => [...underWay.values()])), new Promise((resolve) => setTimeout(resolve, TICK_MS).unref())]);
+      await Promise.race([
+        Promise.all(running.flatMap(({ underWay }) => [...underWay.values()])),
+        new Promise((resolve) => setTimeout(resolve, TICK_MS)),
+      ]);
     },
   };
 };
