@@ -10,6 +10,7 @@ import { sqliteRows } from '../src/adapters/rows/sqlite.ts';
 import { answer, cibaRequest, receive, redeem, retrieve } from '../src/domain/ciba-request/decider.ts';
 import { consent } from '../src/domain/consent/decider.ts';
 import { makeDecide, makeLoad } from '../src/domain/decide.ts';
+import { device, offer, register } from '../src/domain/device/decider.ts';
 import { grant, open } from '../src/domain/grant/decider.ts';
 import { makePersist } from '../src/domain/persist.ts';
 import { attempted, push } from '../src/domain/push/decider.ts';
@@ -20,6 +21,7 @@ import { answerRunner } from './measure.ts';
 const { values: given } = parseArgs({ options: { data: { type: 'string', default: '.' }, quick: { type: 'boolean', default: false } } });
 const CEREMONIES = given.quick ? 2_000 : 50_000;
 const AT_ONCE = 200;
+const PSUS = 1000;
 const file = join(given.data, 'log.sqlite');
 
 /** The facts of one ceremony, by the deciders that a real one goes through. */
@@ -32,7 +34,7 @@ const ceremonies = () => {
 
   const one = async (n: number): Promise<void> => {
     const at = systemClock();
-    const [requestId, psuId, deviceId, clientId] = [systemIds.orderedSecret(), `psu-${n % 1000}`, `device-${n % 1000}`, 'tpp'];
+    const [requestId, psuId, deviceId, clientId] = [systemIds.orderedSecret(), `psu-${n % PSUS}`, `device-${n % PSUS}`, 'tpp'];
     const command = () => ({
       id: systemIds.uuid(),
       actor: { kind: 'client', id: clientId } as const,
@@ -61,11 +63,33 @@ const ceremonies = () => {
     const token = () => ({ tokenHash: systemIds.secret(), at, expiresAt: at + 3600 });
     await decide(grant, requestId, open(opened, { ...token(), scope: request.scope, certificateThumbprint: null }, token()), command());
   };
-  return { store, one };
+  const registerDevice = async (n: number): Promise<void> => {
+    const at = systemClock();
+    const command = () => ({
+      id: systemIds.uuid(),
+      actor: { kind: 'operator', id: 'bench' } as const,
+      correlationId: `device-${n}`,
+      causationId: null,
+    });
+    await decide(device, `device-${n}`, offer({ psuId: `psu-${n}`, challengeHash: 'c', at, expiresAt: at + 60 }), command());
+    const publicKey = { kty: 'OKP' as const, crv: 'Ed25519' as const, x: systemIds.secret() };
+    const registration = {
+      challengeHash: 'c',
+      publicKey,
+      keyThumbprint: systemIds.secret(),
+      name: 'Phone',
+      model: 'Bench',
+      pushToken: 'token',
+      at,
+    };
+    await decide(device, `device-${n}`, register(registration), command());
+  };
+  return { store, one, registerDevice };
 };
 
 const prepare = async (): Promise<{ events: number }> => {
-  const { store, one } = ceremonies();
+  const { store, one, registerDevice } = ceremonies();
+  await Promise.all(Array.from({ length: PSUS }, (_, n) => registerDevice(n)));
   for (let n = 0; n < CEREMONIES; n += AT_ONCE) await Promise.all(Array.from({ length: AT_ONCE }, (_, k) => one(n + k)));
   const events = await store.head();
   await store.close();

@@ -18,7 +18,7 @@ import { sqliteReplayGuard } from './adapters/replay-guard.ts';
 import { sqliteRows } from './adapters/rows/sqlite.ts';
 import { developmentSandbox, type Sandbox } from './adapters/sandbox.ts';
 import { clientCertificate } from './adapters/tls/client-certificate.ts';
-import { developmentTls, thisMachine } from './adapters/tls/development-ca.ts';
+
 import { type Identity, mutualServer, serverOptions } from './adapters/tls/servers.ts';
 import type { Config } from './config.ts';
 import { client, register } from './domain/client/decider.ts';
@@ -117,6 +117,8 @@ const tlsOf = async ({ tls }: Config, dir: string): Promise<Identity & { clientC
     const [certificate, key] = await Promise.all([readFile(tls.certificateFile, 'utf8'), readFile(tls.keyFile, 'utf8')]);
     return { certificate, key, clientCas, caFile: null };
   }
+  // Loaded only here: production needs nothing that makes certificates.
+  const { developmentTls, thisMachine } = await import('./adapters/tls/development-ca.ts');
   const { certificate, key, ca, caFile } = await developmentTls(dir, { ...thisMachine(), now: systemClock() });
   return { certificate, key, clientCas: [...clientCas, ca], caFile };
 };

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { freshEnvironment, temporaryFolder } from './support/served.ts';
@@ -56,6 +56,7 @@ describe('the README', () => {
       'npm run demo',
       'npm run countersign -- history <consentId>',
       'npm run countersign -- config show --sources',
+      'npm run countersign -- client register <metadata.json>',
     ]);
   });
 
@@ -96,6 +97,23 @@ describe('the README', () => {
     const { status, stdout } = shell(commands[4] as string);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^ciba\.interval_seconds +1 +COUNTERSIGN_CIBA_INTERVAL_SECONDS /m);
+  });
+
+  test('registers a client where no engine runs', () => {
+    const file = join(temporaryFolder(), 'metadata.json');
+    writeFileSync(
+      file,
+      JSON.stringify({
+        client_name: 'A TPP',
+        profile: 'plain',
+        token_endpoint_auth_method: 'client_secret_basic',
+        tls_client_certificate_bound_access_tokens: false,
+      }),
+    );
+    const command = (commands[5] as string).replace('<metadata.json>', file);
+    const { status, stdout } = shell(`COUNTERSIGN_DATA_DIR=${temporaryFolder()} ${command}`);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^client_id [\w-]{36}$/m);
   });
 
   test('leaves its second command to whoever runs this test: it is the one', () => {

@@ -15,8 +15,8 @@ export interface Call {
 export type Endpoint = (call: Call) => Promise<Reply>;
 
 /**
- * The protocol endpoints ahead of Express, and Express for everything else: its router and body parser cost as much
- * as the whole of a poll (bench/RESULTS.md).
+ * The protocol endpoints ahead of Express, and Express for everything else: its router and body parser cost more
+ * than the whole of a poll (docs/decisions).
  */
 export const listener = ({
   endpoints,

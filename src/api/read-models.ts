@@ -11,6 +11,7 @@ export interface ReadModels {
   reached(position: number): Promise<void>;
 }
 
+/** The read models that follow a store. */
 export const readModels = (store: EventStore, rows: Rows, projections: Projections): ReadModels => ({
   rows,
   reached: projections.reached,

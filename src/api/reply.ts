@@ -11,12 +11,14 @@ export interface Reply {
 
 const JSON_HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
 
+/** A reply with a JSON body that is not cached. */
 export const json = (status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply => ({
   status,
   headers: { ...JSON_HEADERS, ...headers },
   body: JSON.stringify(value),
 });
 
+/** A reply without a body. */
 export const noContent = (status: 200 | 204): Reply => ({ status, headers: { 'Cache-Control': 'no-store' }, body: '' });
 
 const STATUS: Partial<Record<OAuthErrorCode, number>> = {

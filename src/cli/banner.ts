@@ -2,14 +2,14 @@ import { PATHS } from '../api/surface.ts';
 import type { Config } from '../config.ts';
 import type { Serving } from '../serve.ts';
 
-/** What `npm start` prints: where the engine is, whom to be, and a pair of calls that work as they stand. */
+/** What `npm start` prints: where the engine is, whom to be, and a pair of calls: one asks, one polls. */
 export const banner = (config: Config, { sandbox, caFile }: Serving): string => {
   const { issuer, environment, server } = config;
   const lines = [`Countersign serves ${issuer} (mTLS on port ${server.mtlsPort}), ${environment}, data in ${config.dataDir}`];
   if (environment === 'development') lines.push('Not for production: certificates, keys and the sandbox were made here, by this engine.');
   if (sandbox !== null && caFile !== null) {
     const { clientId, clientSecret } = sandbox.client;
-    const curl = `curl --cacert ${caFile} --user ${clientId}:${clientSecret}`;
+    const curl = `curl --cacert '${caFile}' --user ${clientId}:${clientSecret}`;
     lines.push(
       '',
       `TPP  ${clientId}, secret ${clientSecret}`,

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock, systemIds } from '../adapters/clock.ts';
@@ -14,7 +15,7 @@ const OPERATOR = { kind: 'operator', id: 'command-line' } as const;
 
 /** Registers a client from a file of metadata, and prints its client_id and, where it needs one, its client_secret, this once. */
 export const registerClient = async (config: Config, file: string, print: (line: string) => void): Promise<void> => {
-  const parsed = clientMetadata.safeParse(JSON.parse(await readFile(file, 'utf8')));
+  const parsed = clientMetadata.safeParse(await readJson(file));
   if (!parsed.success)
     throw new CommandFailed(`${file}: ${parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`);
   const clientId = systemIds.uuid();
@@ -24,13 +25,23 @@ export const registerClient = async (config: Config, file: string, print: (line:
   if (secret !== null) print(`client_secret ${secret}`);
 };
 
+const readJson = async (file: string): Promise<unknown> => {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch (cause) {
+    throw new CommandFailed(`${file} cannot be read as JSON`, { cause });
+  }
+};
+
 /** Ends a client; the engine, when it runs again, ends its grants and its pending requests. */
 export const disableClient = async (config: Config, clientId: string, print: (line: string) => void): Promise<void> => {
   await decideAlone(config, clientId, disable(systemClock()));
   print(`${clientId} is disabled`);
 };
 
+// The directory may not be there yet: clients are registered before the first start.
 const decideAlone = async (config: Config, clientId: string, decision: Decision<Client, ClientEvents>): Promise<void> => {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const store = sqliteEventStore(join(config.dataDir, 'log.sqlite'));
   // A client has no personal data, so nothing is sealed here.
   const sealer = {

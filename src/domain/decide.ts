@@ -40,6 +40,7 @@ export type Load = <State, Family extends AnyFamily>(decider: Decider<State, Fam
 // Each round one of the callers wins, so this many may meet on one stream before one of them gives up.
 const ATTEMPTS = 256;
 
+/** Loads from a store. */
 export const makeLoad =
   (store: EventStore): Load =>
   async ({ events, initial, evolve }, id) => {
@@ -49,6 +50,7 @@ export const makeLoad =
     return state;
   };
 
+/** Decides on a store; what is personal is sealed before it is appended. */
 export const makeDecide =
   ({ store, sealer, ids }: { store: EventStore; sealer: Sealer; ids: Ids }): Decide =>
   async ({ events, initial, evolve }, id, decision, command) => {

@@ -74,7 +74,10 @@ describe('64 redemptions at once, 200 rounds', () => {
   }, 120_000);
 });
 
-describe('approve, deny and expire at once', () => {
+describe.each([
+  ['in memory', () => inMemoryEventStore()],
+  ['in SQLite', () => sqliteEventStore(join(temporaryFolder(), 'log.sqlite'))],
+] as const)('approve, deny and expire at once, %s,', (_name, makeStore) => {
   const orders = [
     ['approve', 'deny', 'expire'],
     ['approve', 'expire', 'deny'],
@@ -85,7 +88,7 @@ describe('approve, deny and expire at once', () => {
   ] as const;
 
   test.each(orders)('in the order %s, %s, %s: the first is recorded, the others learn of it', async (...order) => {
-    const store = racingStore(inMemoryEventStore());
+    const store = racingStore(makeStore());
     const decide = makeDecide({ store, sealer: psuKeys(':memory:', Buffer.alloc(32, 3)), ids: systemIds });
     const at = systemClock();
     const expiresAt = at + 60;
@@ -137,5 +140,6 @@ describe('approve, deny and expire at once', () => {
       const polled = { approve: 'authorization_pending', deny: 'access_denied', expire: 'expired_token' }[order[0]];
       await expect(decide(cibaRequest, id, redeem(redemption), command())).rejects.toMatchObject({ error: polled });
     }
+    await store.close();
   });
 });

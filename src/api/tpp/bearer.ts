@@ -10,7 +10,7 @@ export const makeBearer =
   (deps: { readModels: ReadModels; certificateOf(req: IncomingMessage): ClientCertificate | null; clock: Clock; ids: Ids }) =>
   async (req: IncomingMessage, scope: string): Promise<TokenRow> => {
     const [, given] = /^bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(req.headers.authorization ?? '') ?? [];
-    const token = given && (await deps.readModels.find((rows) => findToken(rows, deps.ids.hash(given))));
+    const token = given === undefined ? undefined : await deps.readModels.find((rows) => findToken(rows, deps.ids.hash(given)));
     if (token?.kind !== 'access_token' || token.expiresAt <= deps.clock())
       throw new OAuthError('invalid_token', 'the access token is missing, unknown or no longer active');
     if (token.certificateThumbprint !== null && token.certificateThumbprint !== deps.certificateOf(req)?.thumbprint)

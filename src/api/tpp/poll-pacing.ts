@@ -18,6 +18,7 @@ export interface PollPacing {
   tooSoon(requestId: string, intervalSeconds: number, expiresAt: number): boolean;
 }
 
+/** The paces of one node. */
 export const pollPacing = (nowMs: () => number = Date.now): PollPacing => {
   const paces = new Map<string, Pace>();
   let sweptAt = nowMs();

@@ -40,6 +40,7 @@ export type CibaRequest =
 export type ReceivedCibaRequest = Exclude<CibaRequest, { status: 'absent' }>;
 type Decides = Decision<CibaRequest, CibaRequestEvents>;
 
+/** A CIBA request, from its events. */
 export const cibaRequest: Decider<CibaRequest, CibaRequestEvents> = {
   events: cibaRequestEvents,
   initial: { status: 'absent' },

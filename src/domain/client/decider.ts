@@ -7,6 +7,7 @@ export type Client = { status: 'absent' } | { status: 'active' | 'disabled'; met
 export type RegisteredClient = Exclude<Client, { status: 'absent' }>;
 type Decides = Decision<Client, ClientEvents>;
 
+/** A client, from its events. */
 export const client: Decider<Client, ClientEvents> = {
   events: clientEvents,
   initial: { status: 'absent' },

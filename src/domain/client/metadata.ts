@@ -38,6 +38,7 @@ export const clientMetadata = z.strictObject({
 });
 export type ClientMetadata = z.output<typeof clientMetadata>;
 
+/** The rules of the profile that a client is registered with. */
 export const profileOf = (metadata: ClientMetadata): Profile => PROFILES[metadata.profile];
 
 /** Metadata that its profile allows, or `invalid_request` with the reason. */

@@ -32,6 +32,7 @@ export type Consent =
 export type LodgedConsent = Exclude<Consent, { status: 'absent' }>;
 type Decides = Decision<Consent, ConsentEvents>;
 
+/** A consent, from its events. */
 export const consent: Decider<Consent, ConsentEvents> = {
   events: consentEvents,
   initial: { status: 'absent', revision: -1 },

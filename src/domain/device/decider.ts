@@ -29,6 +29,7 @@ export interface RegisteredDevice {
 export type Device = { status: 'absent' } | OfferedDevice | RegisteredDevice;
 type Decides = Decision<Device, DeviceEvents>;
 
+/** A device, from its events. */
 export const device: Decider<Device, DeviceEvents> = {
   events: deviceEvents,
   initial: { status: 'absent' },

@@ -16,6 +16,7 @@ export type Grant =
 export type OpenedGrant = Exclude<Grant, { status: 'absent' }>;
 type Decides = Decision<Grant, GrantEvents>;
 
+/** A grant, from its events. */
 export const grant: Decider<Grant, GrantEvents> = {
   events: grantEvents,
   initial: { status: 'absent' },

@@ -7,6 +7,7 @@ export interface Push {
   attempts: number;
 }
 
+/** The pushes of one request to one device, from their events. */
 export const push: Decider<Push, PushEvents> = {
   events: pushEvents,
   initial: { status: 'open', attempts: 0 },
