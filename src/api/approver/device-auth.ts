@@ -38,9 +38,11 @@ const proofClaims = z.object({
 export const makeDeviceStatements = ({ load, jws }: { load: Load; jws: JwsReader }) => {
   const keys = new LRUCache<string, PublicKey>({ max: MAX_KEYS });
   const keyOf = ({ keyThumbprint, publicKey }: RegisteredDevice): PublicKey => {
-    const known = keys.get(keyThumbprint) ?? jws.publicKey(publicKey satisfies DevicePublicKey);
-    keys.set(keyThumbprint, known);
-    return known;
+    const known = keys.get(keyThumbprint);
+    if (known !== undefined) return known;
+    const imported = jws.publicKey(publicKey satisfies DevicePublicKey);
+    keys.set(keyThumbprint, imported);
+    return imported;
   };
   /** The claims of a statement of the given type, and the device whose key signed it, if that device may act. */
   return async (text: string, typ: string): Promise<{ claims: DecodedJws['claims']; deviceId: string; registered: RegisteredDevice }> => {
