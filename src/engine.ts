@@ -1,14 +1,21 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { makeApp } from './api/app.ts';
-import { makeDeviceStatements, proveDevice } from './api/approver/device-auth.ts';
-import { type Endpoint, listener } from './api/listener.ts';
+import { approverConsentRoutes } from './api/approver/consents.ts';
+import { makeDeviceStatements, makeProven } from './api/approver/device-auth.ts';
+import { deviceRoutes } from './api/approver/devices.ts';
+import { enrolmentRoutes } from './api/approver/enrolments.ts';
+import { requestRoutes } from './api/approver/requests.ts';
+import { listener, makeServe } from './api/listener.ts';
 import { readModels as makeReadModels, type ReadModels } from './api/read-models.ts';
+import { formRoute, type Route } from './api/route.ts';
 import { PATHS, type Surface } from './api/surface.ts';
 import { backchannelAuthentication } from './api/tpp/backchannel-authentication.ts';
 import { makeBearer } from './api/tpp/bearer.ts';
 import { cibaGrant } from './api/tpp/ciba-grant.ts';
 import { makeAuthenticateClient } from './api/tpp/client-auth.ts';
 import { clientCredentialsGrant } from './api/tpp/client-credentials-grant.ts';
+import { consentRoutes } from './api/tpp/consents.ts';
+import { discoveryRoutes } from './api/tpp/discovery.ts';
 import { introspection } from './api/tpp/introspection.ts';
 import { pollPacing } from './api/tpp/poll-pacing.ts';
 import { refreshTokenGrant } from './api/tpp/refresh-token-grant.ts';
@@ -98,17 +105,23 @@ export const startEngine = async (ports: Ports, { config, mtlsBase, certificateO
   const readModels = makeReadModels(store, rows, running);
   const authenticate = makeAuthenticateClient({ rows, jws, replayGuard, clock, ids, surface, assertionSeconds: limits.assertionSeconds });
   const tokens = makeTokens({ signer, ids, settings: { issuer, ...config.tokens } });
-  const common = { ...ports, decide, load, persist, readModels, authenticate, tokens, surface, issuer };
-  const endpoints = new Map<string, Endpoint>([
-    [
+  const statements = makeDeviceStatements({ load, jws });
+  const common = {
+    ...{ ...ports, decide, load, persist, readModels, authenticate, tokens, surface, issuer, statements, acrValuesSupported },
+    bearer: makeBearer({ readModels, clock, ids }),
+    proven: makeProven({ statements, replayGuard, clock, ids, issuer }),
+  };
+  const routes: readonly Route[] = [
+    ...discoveryRoutes(common),
+    formRoute(
       PATHS.backchannelAuthentication,
       backchannelAuthentication({
         ...common,
         readRequestObject: makeReadRequestObject({ ...common }),
         settings: { issuer, acrValuesSupported, ...config.ciba, ...limits },
       }),
-    ],
-    [
+    ),
+    formRoute(
       PATHS.token,
       tokenEndpoint({
         authenticate,
@@ -116,25 +129,20 @@ export const startEngine = async (ports: Ports, { config, mtlsBase, certificateO
         clientCredentials: clientCredentialsGrant(common),
         refreshToken: refreshTokenGrant(common),
       }),
-    ],
-    [PATHS.introspection, introspection(common)],
-    [PATHS.revocation, revocation(common)],
-  ]);
-  const statements = makeDeviceStatements({ load, jws });
-  const app = makeApp({
-    ...common,
-    acrValuesSupported,
-    bearer: makeBearer({ ...common, certificateOf }),
-    statements,
-    proveDevice: proveDevice({ ...common, statements }),
-    expirySeconds: enrolment.expirySeconds,
-    devicesPerPsu: limits.devicesPerPsu,
-    bodyBytes: limits.bodyBytes,
-    onFault: (error) => onFault('request', error),
-  });
+    ),
+    formRoute(PATHS.introspection, introspection(common)),
+    formRoute(PATHS.revocation, revocation(common)),
+    ...consentRoutes(common),
+    ...enrolmentRoutes({ ...common, expirySeconds: enrolment.expirySeconds, devicesPerPsu: limits.devicesPerPsu }),
+    ...deviceRoutes(common),
+    ...requestRoutes(common),
+    ...approverConsentRoutes(common),
+  ];
+  const onRequestFault = (error: unknown) => onFault('request', error);
+  const serve = makeServe({ certificateOf, bodyBytes: limits.bodyBytes, onFault: onRequestFault });
 
   return {
-    listener: listener({ endpoints, app, certificateOf, bodyBytes: limits.bodyBytes, onFault: (error) => onFault('request', error) }),
+    listener: listener({ routes, app: makeApp(routes, { serve, onFault: onRequestFault }), serve }),
     decide,
     load,
     readModels,

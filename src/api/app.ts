@@ -1,54 +1,45 @@
-import express, { type ErrorRequestHandler, type Express, Router } from 'express';
+import express, { type ErrorRequestHandler, type Express } from 'express';
 import { OAuthError } from '../domain/oauth-error.ts';
-import { approverConsentRoutes } from './approver/consents.ts';
-import { keepRawBody, type proveDevice } from './approver/device-auth.ts';
-import { deviceRoutes } from './approver/devices.ts';
-import { enrolmentRoutes } from './approver/enrolments.ts';
-import { answerRoute, requestRoutes } from './approver/requests.ts';
-import { send } from './listener.ts';
+import { type Serve, send } from './listener.ts';
 import { asRefusal, refusalReply } from './reply.ts';
-import { PATHS } from './surface.ts';
-import { consentRoutes } from './tpp/consents.ts';
-import { discoveryRoutes } from './tpp/discovery.ts';
+import type { Route } from './route.ts';
 
-type DepsOf<Routes> = Routes extends (deps: infer Deps) => Router ? Deps : never;
-
-/** What all routers together need. */
-export type AppDeps = DepsOf<typeof discoveryRoutes> &
-  DepsOf<typeof consentRoutes> &
-  DepsOf<typeof enrolmentRoutes> &
-  DepsOf<typeof deviceRoutes> &
-  DepsOf<typeof requestRoutes> &
-  DepsOf<typeof approverConsentRoutes> & { proveDevice: ReturnType<typeof proveDevice>; bodyBytes: number; onFault(error: unknown): void };
-
-/** The Express application: discovery, the consents of TPPs, and the approver API. The protocol endpoints stand ahead of it (listener.ts). */
-export const makeApp = (deps: AppDeps): Express => {
+/** The Express application: every route of the table, and a clear word for what is none. */
+export const makeApp = (routes: readonly Route[], { serve, onFault }: { serve: Serve; onFault(error: unknown): void }): Express => {
   const app = express().disable('x-powered-by').disable('etag');
-  app.set('query parser', 'simple');
-  app.use(discoveryRoutes(deps));
-  app.use(PATHS.accountAccessConsents, consentRoutes(deps));
-  app.use(PATHS.approver, approverRoutes(deps));
-  app.use((req, res) => {
-    const known = [PATHS.token, PATHS.backchannelAuthentication, PATHS.introspection, PATHS.revocation] as readonly string[];
-    if (!known.includes(req.path)) throw new OAuthError('not_found', 'there is nothing here');
-    if (req.method === 'POST') throw new OAuthError('invalid_request', 'parameters belong in the body, not in the query');
-    res.set('Allow', 'POST');
-    throw new OAuthError('method_not_allowed', 'this endpoint is called with POST');
+  app.set('query parser', 'simple').enable('case sensitive routing').enable('strict routing');
+  for (const [path, there] of Map.groupBy(routes, (route) => route.path)) {
+    const place = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
+    for (const route of there)
+      place[METHOD[route.method]]((req, res) => serve(route, req.params as Record<string, string>, req.originalUrl, req, res));
+    const none = notAllowed(there as [Route, ...Route[]]);
+    place.all((req, res) => serve(none, {}, req.originalUrl, req, res));
+  }
+  app.use(() => {
+    throw new OAuthError('not_found', 'there is nothing here');
   });
-  return app.use(errorHandler(deps.onFault));
+  return app.use(errorHandler(onFault));
 };
 
-const approverRoutes = (deps: AppDeps): Router =>
-  Router()
-    .use(express.json({ limit: deps.bodyBytes, verify: keepRawBody }))
-    .use(enrolmentRoutes(deps))
-    .use(answerRoute(deps))
-    .use(deps.proveDevice)
-    .use(deviceRoutes(deps))
-    .use(requestRoutes(deps))
-    .use(approverConsentRoutes(deps));
+const METHOD = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const;
 
-/** The only place where an error of a route becomes a response. */
+/** What a path answers to the methods that it does not have, in the words of its routes. */
+const notAllowed = (there: readonly [Route, ...Route[]]): Route => {
+  const allowed = there.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ');
+  const [{ refuse = (refusal: OAuthError) => refusalReply(refusal) }] = there;
+  return {
+    ...there[0],
+    async handle() {
+      throw new OAuthError('method_not_allowed', `this is called with ${allowed}`);
+    },
+    refuse(refusal, call) {
+      const reply = refuse(refusal, call);
+      return { ...reply, headers: { ...reply.headers, Allow: allowed } };
+    },
+  };
+};
+
+/** What Express itself could not read. */
 const errorHandler =
   (onFault: (error: unknown) => void): ErrorRequestHandler =>
   (error, _req, res, _next) => {

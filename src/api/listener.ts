@@ -1,57 +1,75 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { ClientCertificate } from '../domain/client/certificate.ts';
-import { type Form, readForm } from './form.ts';
+import { readText } from './body.ts';
 import { asRefusal, type Reply, refusalReply } from './reply.ts';
+import type { Call, Route } from './route.ts';
 
-/** A call of a protocol endpoint, read. */
-export interface Call {
-  form: Form;
-  authorization: string | undefined;
-  /** The certificate of the connection, on the listener that asks for one. */
-  certificate: ClientCertificate | null;
-}
+/** Answers a request by its route. The only place where an error becomes a reply. */
+export type Serve = (route: Route, params: Call['params'], target: string, req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
-/** A protocol endpoint: `POST` of a form. It knows nothing of HTTP but its own reply. */
-export type Endpoint = (call: Call) => Promise<Reply>;
-
-/**
- * The protocol endpoints ahead of Express, and Express for everything else: its router and body parser cost more
- * than the whole of a poll (docs/decisions).
- */
-export const listener = ({
-  endpoints,
-  app,
+export const makeServe = ({
   certificateOf,
   bodyBytes,
   onFault,
 }: {
-  endpoints: ReadonlyMap<string, Endpoint>;
-  app: RequestListener;
   certificateOf(req: IncomingMessage): ClientCertificate | null;
   bodyBytes: number;
   onFault(error: unknown): void;
-}): RequestListener => {
-  const answer = async (endpoint: Endpoint, req: IncomingMessage, res: ServerResponse) => {
+}): Serve => {
+  const callOf = (req: IncomingMessage, params: Call['params'], target: string): Call => {
+    let body: Promise<string> | undefined;
+    return {
+      method: req.method ?? '',
+      target,
+      params,
+      headers: req.headers,
+      get certificate() {
+        return certificateOf(req);
+      },
+      text() {
+        body ??= readText(req, bodyBytes);
+        return body;
+      },
+    };
+  };
+
+  return async (route, params, target, req, res) => {
+    const call = callOf(req, params, target);
     let reply: Reply;
     try {
-      const form = await readForm(req, bodyBytes);
-      reply = await endpoint({ form, authorization: req.headers.authorization, certificate: certificateOf(req) });
+      reply = await route.handle(call);
     } catch (error) {
       const refusal = asRefusal(error);
       if (refusal.error === 'server_error') onFault(error);
-      reply = refusalReply(refusal);
-      // RFC 6749, section 5.2: who tried a scheme of HTTP is told which one there is.
-      if (refusal.error === 'invalid_client' && req.headers.authorization !== undefined)
-        reply = { ...reply, headers: { ...reply.headers, 'WWW-Authenticate': 'Basic realm="Countersign"' } };
+      reply = route.refuse?.(refusal, call) ?? refusalReply(refusal);
     }
     send(res, reply);
   };
+};
+
+/**
+ * The hot routes ahead of Express, and Express for everything else: its router and body parser cost more than the whole of a poll
+ * (docs/decisions).
+ */
+export const listener = ({ routes, app, serve }: { routes: readonly Route[]; app: RequestListener; serve: Serve }): RequestListener => {
+  const hot = routes.filter((route) => route.hot);
+  const fixed = new Map(hot.filter(({ path }) => !path.includes('{')).map((route) => [`${route.method} ${route.path}`, route]));
+  const shaped = hot.filter(({ path }) => path.includes('{')).map((route) => ({ route, shape: shapeOf(route.path) }));
+
   return (req, res) => {
-    const endpoint = req.method === 'POST' ? endpoints.get(req.url ?? '') : undefined;
-    if (endpoint === undefined) app(req, res);
-    else void answer(endpoint, req, res);
+    const { method = '', url = '' } = req;
+    const route = fixed.get(`${method} ${url}`);
+    if (route !== undefined) return void serve(route, {}, url, req, res);
+    for (const { route, shape } of shaped) {
+      const found = method === route.method ? shape.exec(url) : null;
+      if (found !== null) return void serve(route, { ...found.groups }, url, req, res);
+    }
+    app(req, res);
   };
 };
+
+// What is escaped or comes with a query is left to Express, which serves the same route.
+const shapeOf = (path: string): RegExp => new RegExp(`^${path.replaceAll(/\{(\w+)\}/g, '(?<$1>[\\w.~-]+)')}$`);
 
 /** Writes a reply. */
 export const send = (res: ServerResponse, { status, headers, body }: Reply): void => {

@@ -8,6 +8,12 @@ const CHECKPOINTS = `create table if not exists projection (
   name text primary key, version integer not null, position integer not null
 ) strict, without rowid`;
 
+/** A page that was applied: up to where, and the types of its events. */
+export interface Applied {
+  position: number;
+  types: ReadonlySet<DomainEvent['type']>;
+}
+
 /** The projections of this node, running. */
 export interface Projections {
   /** Resolves when everything that stood in the log has been applied; rejects when an event could not be. */
@@ -17,7 +23,7 @@ export interface Projections {
   /** Resolves when the projections have reached the position; rejects when they stop before, or do not get there in time. */
   reached(position: number, withinMs?: number): Promise<void>;
   /** Tells after every page that was applied. Errors when a projection stops: it stays stopped. Ends when it is stopped, or the log is closed. */
-  applied: Observable<number>;
+  applied: Observable<Applied>;
   stop(): void;
 }
 
@@ -38,7 +44,7 @@ const COMMIT_EVENTS = 5000;
 export const runProjections = (store: EventStore, rows: Rows, projections: readonly Projection[], head: number): Projections => {
   const checkpoints = prepare(rows, projections, head);
   const handlers = handlersByType(projections);
-  const applied = new Subject<number>();
+  const applied = new Subject<Applied>();
   const caughtUp = Promise.withResolvers<void>();
   const start = Math.min(...checkpoints.values());
   let at = start;
@@ -102,7 +108,7 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
     if (at >= position) return;
     await firstValueFrom(
       applied.pipe(
-        filter((now) => now >= position),
+        filter((page) => page.position >= position),
         throwIfEmpty(() => new ProjectionStopped(at + 1)),
         timeout({ first: withinMs, with: () => throwError(() => new Error(`the projections did not reach position ${position} in time`)) }),
       ),
@@ -113,8 +119,9 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
     .follow(start)
     .pipe(tap((page) => page.events.length > 0 && apply(page)))
     .subscribe({
-      next: ({ caughtUp: border }) => {
-        applied.next(at);
+      next: ({ events, caughtUp: border }) => {
+        // Every event of it was decoded: its type is one of the catalogue.
+        applied.next({ position: at, types: new Set(events.map(({ type }) => type as DomainEvent['type'])) });
         if (border) caughtUp.resolve();
       },
       error: fail,

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { merge, Subject } from 'rxjs';
+import { Subject } from 'rxjs';
 import { systemIds } from '../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
@@ -57,7 +57,8 @@ const node = async (sender: PushSender = inMemoryPushSender()) => {
           cancelRequests(deps),
           revokeGrants(deps),
         ],
-        applied: merge(running.applied, time),
+        applied: running.applied,
+        time,
         onError: (_, error) => faults.push(error),
       });
       closing.unshift(() => reactions.stop());
@@ -525,11 +526,15 @@ describe('a client that is disabled', () => {
 
 describe('reactions', () => {
   const running = (due: () => readonly Due[]) => {
-    const applied = new Subject<void>();
+    const applied = new Subject<{ types: Set<'ClientDisabled'> }>();
     const faults: unknown[] = [];
-    const reactions = runReactions({ reactions: [{ name: 'test', due }], applied, onError: (name, error) => faults.push([name, error]) });
+    const reactions = runReactions({
+      reactions: [{ name: 'test', after: ['ClientDisabled'], due }],
+      applied,
+      onError: (name, error) => faults.push([name, error]),
+    });
     closing.unshift(() => reactions.stop());
-    return { applied, faults, reactions };
+    return { applied: { next: () => applied.next({ types: new Set(['ClientDisabled']) }) }, faults, reactions };
   };
 
   test('tell of what fails, go on with the rest, and try it again after a second', async () => {

@@ -1,4 +1,3 @@
-import { Router } from 'express';
 import { consent, revoke } from '../../domain/consent/decider.ts';
 import { consentEvents } from '../../domain/consent/events.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
@@ -7,12 +6,14 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { clientName } from '../../projections/client-lookup.ts';
 import { consentsOf } from '../../projections/consent-lookup.ts';
-import { send } from '../listener.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json, noContent } from '../reply.ts';
-import { provenDevice } from './device-auth.ts';
+import type { Route } from '../route.ts';
+import { PATHS } from '../surface.ts';
+import type { Proven } from './device-auth.ts';
 
 interface Deps {
+  proven: Proven;
   decide: Decide;
   load: Load;
   readModels: ReadModels;
@@ -22,36 +23,42 @@ interface Deps {
 }
 
 /** What a PSU has allowed, and taking it back. */
-export const approverConsentRoutes = ({ decide, load, readModels, sealer, clock, ids }: Deps): Router => {
+export const approverConsentRoutes = ({ proven, decide, load, readModels, sealer, clock, ids }: Deps): Route[] => {
   const accountsOf = async (consentId: string): Promise<readonly string[]> => {
     const state = await load(consent, consentId);
     if (state.status === 'absent' || state.authorisation === null) return [];
     return consentEvents.open('ConsentAuthorised', state.authorisation.sealed, sealer)?.accountIds ?? [];
   };
 
-  return Router()
-    .get('/consents', async (_req, res) => {
-      const { psuId } = provenDevice(res);
-      const consents = consentsOf(readModels.rows, psuId).map(async (row) => ({
-        consent_id: row.consentId,
-        client_name: clientName(readModels.rows, row.clientId),
-        status: row.status,
-        content: row.content,
-        account_ids: await accountsOf(row.consentId),
-        expires_at: row.expiresAt,
-        changed_at: row.statusAt,
-      }));
-      send(res, json(200, { consents: await Promise.all(consents) }));
-    })
-    .delete('/consents/:consentId', async (req, res) => {
-      const { psuId, deviceId } = provenDevice(res);
-      const { consentId } = req.params;
-      const state = await load(consent, consentId);
-      if (state.status === 'absent' || state.authorisation?.psuId !== psuId)
-        throw new OAuthError('not_found', 'no such consent of this PSU');
-      const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
-      const { position } = await decide(consent, consentId, revoke({ by: 'psu', at: clock() }), command);
-      await readModels.reached(position);
-      send(res, noContent(204));
-    });
+  return [
+    {
+      method: 'GET',
+      path: `${PATHS.approver}/consents`,
+      handle: proven(async (_call, { psuId }) => {
+        const consents = consentsOf(readModels.rows, psuId).map(async (row) => ({
+          consent_id: row.consentId,
+          client_name: clientName(readModels.rows, row.clientId),
+          status: row.status,
+          content: row.content,
+          account_ids: await accountsOf(row.consentId),
+          expires_at: row.expiresAt,
+          changed_at: row.statusAt,
+        }));
+        return json(200, { consents: await Promise.all(consents) });
+      }),
+    },
+    {
+      method: 'DELETE',
+      path: `${PATHS.approver}/consents/{consent_id}`,
+      handle: proven(async ({ params: { consent_id: consentId = '' } }, { psuId, deviceId }) => {
+        const state = await load(consent, consentId);
+        if (state.status === 'absent' || state.authorisation?.psuId !== psuId)
+          throw new OAuthError('not_found', 'no such consent of this PSU');
+        const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
+        const { position } = await decide(consent, consentId, revoke({ by: 'psu', at: clock() }), command);
+        await readModels.reached(position);
+        return noContent(204);
+      }),
+    },
+  ];
 };

@@ -1,4 +1,3 @@
-import type { RequestHandler, Response } from 'express';
 import { LRUCache } from 'lru-cache';
 import * as z from 'zod';
 import type { Load } from '../../domain/decide.ts';
@@ -8,6 +7,9 @@ import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
 import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import { hasBody } from '../body.ts';
+import type { Reply } from '../reply.ts';
+import type { Call, Handler } from '../route.ts';
 
 /** The types of what a device signs: a statement of one kind can never pass for one of another. */
 export const STATEMENT = {
@@ -58,37 +60,36 @@ export const makeDeviceStatements = ({ load, jws }: { load: Load; jws: JwsReader
 };
 export type DeviceStatements = ReturnType<typeof makeDeviceStatements>;
 
+/** Answers the calls of devices that have proved that they hold their key. */
+export type Proven = (handle: (call: Call, device: ProvenDevice) => Promise<Reply>) => Handler;
+
 /**
  * Proof of possession on every call: `Authorization: DeviceProof <JWS>` over audience, method, path, time, a `jti` used once and the
  * SHA-256 of the body (`body_digest`) where there is one.
  */
-export const proveDevice =
-  (deps: { statements: DeviceStatements; replayGuard: ReplayGuard; clock: Clock; ids: Ids; issuer: string }): RequestHandler =>
-  async (req, res, next) => {
-    const { statements, replayGuard, clock, ids, issuer } = deps;
-    const refuse = (reason: string) => new OAuthError('invalid_token', reason);
-    const [, proof] = /^deviceproof +(\S+)$/i.exec(req.headers.authorization ?? '') ?? [];
+export const makeProven = (deps: {
+  statements: DeviceStatements;
+  replayGuard: ReplayGuard;
+  clock: Clock;
+  ids: Ids;
+  issuer: string;
+}): Proven => {
+  const { statements, replayGuard, clock, ids, issuer } = deps;
+  const refuse = (reason: string) => new OAuthError('invalid_token', reason);
+
+  const prove = async ({ method, target, headers, text }: Call): Promise<ProvenDevice> => {
+    const [, proof] = /^deviceproof +(\S+)$/i.exec(headers.authorization ?? '') ?? [];
     if (proof === undefined) throw refuse('the proof of the device key is missing');
     const { claims: given, deviceId, registered } = await statements(proof, STATEMENT.proof);
     const { success, data: claims } = proofClaims.safeParse(given);
     if (!success) throw refuse('the proof must hold aud, htm, htu, iat and jti');
-    if (claims.aud !== issuer || claims.htm !== req.method || claims.htu !== req.originalUrl) throw refuse('the proof is for another call');
-    const body = rawBody(res);
-    if (body !== undefined && claims.body_digest !== ids.hash(body)) throw refuse('the proof is for another body');
+    if (claims.aud !== issuer || claims.htm !== method || claims.htu !== target) throw refuse('the proof is for another call');
+    if (hasBody(headers) && claims.body_digest !== ids.hash(await text())) throw refuse('the proof is for another body');
     const at = clock();
     if (Math.abs(at - claims.iat) > PROOF_SECONDS) throw refuse('the proof is too old, or the clock of the device is wrong');
     if (!(await replayGuard.firstUse(ids.hash(`device_proof\n${deviceId}\n${claims.jti}`), Math.ceil(claims.iat) + 2 * PROOF_SECONDS)))
       throw refuse('the proof was used before');
-    res.locals['device'] = { deviceId, psuId: registered.psuId } satisfies ProvenDevice;
-    next();
+    return { deviceId, psuId: registered.psuId };
   };
-
-/** The device that `proveDevice` let through. */
-export const provenDevice = (res: Response): ProvenDevice => res.locals['device'] as ProvenDevice;
-
-/** Keeps the text of a JSON body, which the proof is over. */
-export const keepRawBody = (_req: unknown, res: unknown, body: Buffer): void => {
-  (res as Response).locals['rawBody'] = body.toString();
+  return (handle) => async (call) => handle(call, await prove(call));
 };
-
-const rawBody = (res: Response): string | undefined => res.locals['rawBody'] as string | undefined;

@@ -1,4 +1,3 @@
-import { Router } from 'express';
 import encodeQR from 'qr';
 import * as z from 'zod';
 import type { Decide, Load } from '../../domain/decide.ts';
@@ -9,14 +8,16 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import { devicesOf, keyOfAnotherDevice } from '../../projections/device-lookup.ts';
-import { send } from '../listener.ts';
+import { readJson } from '../body.ts';
 import { parse } from '../parse.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
+import type { Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
 import { STATEMENT } from './device-auth.ts';
 
 const Registration = z.strictObject({ registration: z.string().max(16_384) });
+const SVG_FIRST = /^\s*image\/svg\+xml\s*(?:[;,]|$)/i;
 const text = z.string().min(1).max(100);
 const registrationClaims = z.object({
   aud: z.string(),
@@ -45,7 +46,7 @@ interface Deps {
  * Enrolment of a device. The PSU, by user name and password, is offered one-time discovery data (also as a QR code); the device answers with
  * a statement signed by the key that it registers.
  */
-export const enrolmentRoutes = (deps: Deps): Router => {
+export const enrolmentRoutes = (deps: Deps): Route[] => {
   const { decide, load, directory, jws, readModels, clock, ids, issuer, expirySeconds, devicesPerPsu } = deps;
 
   const withinLimit = (psuId: string) => {
@@ -53,49 +54,57 @@ export const enrolmentRoutes = (deps: Deps): Router => {
       throw new OAuthError('conflict', 'the PSU has as many devices as are allowed');
   };
 
-  return Router()
-    .post('/enrolments', async (req, res) => {
-      const psuId = await signedIn(req.headers.authorization, directory);
-      withinLimit(psuId);
-      const deviceId = ids.uuid();
-      const challenge = ids.secret();
-      const at = clock();
-      const command = { id: ids.uuid(), actor: { kind: 'psu', id: psuId } as const, correlationId: deviceId, causationId: null };
-      await decide(device, deviceId, offer({ psuId, challengeHash: ids.hash(challenge), at, expiresAt: at + expirySeconds }), command);
-      const discovery = {
-        device_id: deviceId,
-        challenge,
-        issuer,
-        registration_endpoint: `${issuer}${PATHS.approver}/devices`,
-        expires_in: expirySeconds,
-      };
-      if (req.accepts(['application/json', 'image/svg+xml']) === 'image/svg+xml')
-        send(res, { ...json(201, null, { 'Content-Type': 'image/svg+xml' }), body: encodeQR(JSON.stringify(discovery), 'svg') });
-      else send(res, json(201, discovery));
-    })
-    .post('/devices', async (req, res) => {
-      const { registration } = parse(Registration, req.body);
-      const decoded = jws.decode(registration);
-      if (decoded?.header.typ !== STATEMENT.registration)
-        throw new OAuthError('invalid_request', `registration must be a ${STATEMENT.registration}`);
-      const claims = parse(registrationClaims, decoded.claims);
-      const { device_id: deviceId, challenge, public_key: publicKey, name, model, push_token: pushToken = null } = claims;
-      const key = importable(jws, publicKey);
-      if (!decoded.verify(key) || claims.aud !== issuer)
-        throw new OAuthError('invalid_request', 'registration is not signed here and now by the key that it names');
-      const keyThumbprint = key.thumbprint;
-      if (keyOfAnotherDevice(readModels.rows, keyThumbprint, deviceId))
-        throw new OAuthError('conflict', 'the key belongs to another device');
-      const offered = await load(device, deviceId);
-      // Several offers may be open at once: each of them was within the limit when it was made.
-      if (offered.status === 'offered') withinLimit(offered.psuId);
-      const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: deviceId, causationId: null };
-      const at = clock();
-      const decision = register({ challengeHash: ids.hash(challenge), publicKey, keyThumbprint, name, model, pushToken, at });
-      const { position } = await decide(device, deviceId, decision, command);
-      await readModels.reached(position);
-      send(res, json(201, { device_id: deviceId, key_thumbprint: keyThumbprint }));
-    });
+  return [
+    {
+      method: 'POST',
+      path: `${PATHS.approver}/enrolments`,
+      async handle({ headers }) {
+        const psuId = await signedIn(headers.authorization, directory);
+        withinLimit(psuId);
+        const deviceId = ids.uuid();
+        const challenge = ids.secret();
+        const at = clock();
+        const command = { id: ids.uuid(), actor: { kind: 'psu', id: psuId } as const, correlationId: deviceId, causationId: null };
+        await decide(device, deviceId, offer({ psuId, challengeHash: ids.hash(challenge), at, expiresAt: at + expirySeconds }), command);
+        const discovery = {
+          device_id: deviceId,
+          challenge,
+          issuer,
+          registration_endpoint: `${issuer}${PATHS.approver}/devices`,
+          expires_in: expirySeconds,
+        };
+        if (!SVG_FIRST.test(headers.accept ?? '')) return json(201, discovery);
+        return { ...json(201, null, { 'Content-Type': 'image/svg+xml' }), body: encodeQR(JSON.stringify(discovery), 'svg') };
+      },
+    },
+    {
+      method: 'POST',
+      path: `${PATHS.approver}/devices`,
+      async handle(call) {
+        const { registration } = await readJson(call, Registration);
+        const decoded = jws.decode(registration);
+        if (decoded?.header.typ !== STATEMENT.registration)
+          throw new OAuthError('invalid_request', `registration must be a ${STATEMENT.registration}`);
+        const claims = parse(registrationClaims, decoded.claims);
+        const { device_id: deviceId, challenge, public_key: publicKey, name, model, push_token: pushToken = null } = claims;
+        const key = importable(jws, publicKey);
+        if (!decoded.verify(key) || claims.aud !== issuer)
+          throw new OAuthError('invalid_request', 'registration is not signed here and now by the key that it names');
+        const keyThumbprint = key.thumbprint;
+        if (keyOfAnotherDevice(readModels.rows, keyThumbprint, deviceId))
+          throw new OAuthError('conflict', 'the key belongs to another device');
+        const offered = await load(device, deviceId);
+        // Several offers may be open at once: each of them was within the limit when it was made.
+        if (offered.status === 'offered') withinLimit(offered.psuId);
+        const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: deviceId, causationId: null };
+        const at = clock();
+        const decision = register({ challengeHash: ids.hash(challenge), publicKey, keyThumbprint, name, model, pushToken, at });
+        const { position } = await decide(device, deviceId, decision, command);
+        await readModels.reached(position);
+        return json(201, { device_id: deviceId, key_thumbprint: keyThumbprint });
+      },
+    },
+  ];
 };
 
 const signedIn = async (authorization: string | undefined, directory: PsuDirectory): Promise<string> => {

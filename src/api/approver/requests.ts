@@ -1,4 +1,3 @@
-import { Router } from 'express';
 import * as z from 'zod';
 import {
   type Accounts,
@@ -20,11 +19,13 @@ import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { clientName } from '../../projections/client-lookup.ts';
 import { findPending, waitingFor } from '../../projections/pending-requests.ts';
-import { send } from '../listener.ts';
+import { readJson } from '../body.ts';
 import { parse } from '../parse.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
-import { type DeviceStatements, type ProvenDevice, provenDevice, STATEMENT } from './device-auth.ts';
+import type { Handler, Route } from '../route.ts';
+import { PATHS } from '../surface.ts';
+import { type DeviceStatements, type Proven, type ProvenDevice, STATEMENT } from './device-auth.ts';
 import { offeredAccounts, openShown, shownText } from './shown-request.ts';
 
 const Answer = z.strictObject({ answer: z.string().max(16_384) });
@@ -43,6 +44,7 @@ interface Deps {
   decide: Decide;
   load: Load;
   persist: Persist;
+  proven: Proven;
   statements: DeviceStatements;
   directory: PsuDirectory;
   sealer: Sealer;
@@ -52,39 +54,47 @@ interface Deps {
   issuer: string;
 }
 
-/** What waits for a PSU: the list, and each request as it is shown; every showing is a fact. */
-export const requestRoutes = (deps: Deps): Router => {
-  const { sealer, readModels, clock } = deps;
-  return Router()
-    .get('/requests', async (_req, res) => {
-      const { psuId } = provenDevice(res);
-      const requests = waitingFor(readModels.rows, psuId, clock()).map(async ({ requestId, clientId, expiresAt }) => ({
-        request_id: requestId,
-        client_name: clientName(readModels.rows, clientId),
-        binding_message: bindingMessageOf(ofPsu(await deps.load(cibaRequest, requestId), psuId), sealer),
-        expires_at: expiresAt,
-      }));
-      send(res, json(200, { requests: await Promise.all(requests) }));
-    })
-    .get('/requests/:requestId', async (req, res) => {
-      const device = provenDevice(res);
-      const { requestId } = req.params;
-      const request = ofPsu(await deps.load(cibaRequest, requestId), device.psuId);
-      const shown = await show(deps, request, device);
-      send(res, json(200, { ...shown, request_id: requestId, expires_at: request.expiresAt }));
-    });
+/** What waits for a PSU: the list, each request as it is shown (every showing is a fact), and its signed answer. */
+export const requestRoutes = (deps: Deps): Route[] => {
+  const { proven, sealer, readModels, clock } = deps;
+  return [
+    {
+      method: 'GET',
+      path: `${PATHS.approver}/requests`,
+      handle: proven(async (_call, { psuId }) => {
+        const requests = waitingFor(readModels.rows, psuId, clock()).map(async ({ requestId, clientId, expiresAt }) => ({
+          request_id: requestId,
+          client_name: clientName(readModels.rows, clientId),
+          binding_message: bindingMessageOf(ofPsu(await deps.load(cibaRequest, requestId), psuId), sealer),
+          expires_at: expiresAt,
+        }));
+        return json(200, { requests: await Promise.all(requests) });
+      }),
+    },
+    {
+      method: 'GET',
+      path: `${PATHS.approver}/requests/{request_id}`,
+      hot: true,
+      handle: proven(async ({ params: { request_id: requestId = '' } }, device) => {
+        const request = ofPsu(await deps.load(cibaRequest, requestId), device.psuId);
+        const shown = await show(deps, request, device);
+        return json(200, { ...shown, request_id: requestId, expires_at: request.expiresAt });
+      }),
+    },
+    { method: 'POST', path: `${PATHS.approver}/requests/{request_id}/answer`, hot: true, handle: answerHandler(deps) },
+  ];
 };
 
-/** `POST /requests/{id}/answer`: the signed answer, which proves the device by itself. */
-export const answerRoute = ({ decide, persist, load, statements, sealer, readModels, clock, ids, issuer }: Deps): Router => {
+/** The signed answer, which proves the device by itself. */
+const answerHandler = ({ decide, persist, load, statements, sealer, readModels, clock, ids, issuer }: Deps): Handler => {
   const accounts: Accounts = {
     offered: ({ sealed }) => offeredAccounts(sealed, sealer),
     chosen: ({ verdict, sealed }) =>
       cibaRequestEvents.open(verdict === 'approved' ? 'CibaRequestApproved' : 'CibaRequestDenied', sealed, sealer)?.accountIds ?? [],
   };
-  return Router().post('/requests/:requestId/answer', async (req, res) => {
-    const { requestId } = req.params;
-    const { answer: jws } = parse(Answer, req.body);
+  return async (call) => {
+    const { request_id: requestId = '' } = call.params;
+    const { answer: jws } = await readJson(call, Answer);
     const { claims: given, deviceId, registered } = await statements(jws, STATEMENT.answer);
     const claims = parse(answerClaims, given);
     const at = clock();
@@ -98,8 +108,8 @@ export const answerRoute = ({ decide, persist, load, statements, sealer, readMod
     const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
     await decide(cibaRequest, requestId, answer(signed, await load(consent, consentId), accounts), command);
     await persist(requestId);
-    send(res, json(200, { request_id: requestId, status: verdict satisfies Verdict }));
-  });
+    return json(200, { request_id: requestId, status: verdict satisfies Verdict });
+  };
 };
 
 /** Shows a request on a device, and records that it was shown; what the device was shown before, unchanged, is shown again. */

@@ -19,9 +19,9 @@ import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
 import { pendingCount, pendingReached } from '../../projections/pending-requests.ts';
-import type { Endpoint } from '../listener.ts';
 import { parse } from '../parse.ts';
 import { json } from '../reply.ts';
+import type { Endpoint } from '../route.ts';
 import type { AuthenticateClient, AuthenticatedClient } from './client-auth.ts';
 import type { ReadRequestObject } from './request-object.ts';
 

@@ -8,7 +8,7 @@ import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { findPending } from '../../projections/pending-requests.ts';
-import type { Form } from '../form.ts';
+import type { Form } from '../body.ts';
 import { json, type Reply, refusalReply } from '../reply.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
 import type { PollPacing } from './poll-pacing.ts';

@@ -10,8 +10,8 @@ import type { DecodedJws, JwsReader, PublicKey } from '../../domain/ports/jws.ts
 import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { type ClientRow, findClient } from '../../projections/client-lookup.ts';
-import type { Form } from '../form.ts';
-import type { Call } from '../listener.ts';
+import type { Form } from '../body.ts';
+import type { FormCall } from '../route.ts';
 import { PATHS, type Surface } from '../surface.ts';
 
 /** A client that has proved who it is. */
@@ -25,7 +25,7 @@ export interface AuthenticatedClient {
 }
 
 /** Authenticates the client of a call at one of our endpoints, or refuses with `invalid_client`. */
-export type AuthenticateClient = (call: Call) => Promise<AuthenticatedClient>;
+export type AuthenticateClient = (call: FormCall) => Promise<AuthenticatedClient>;
 
 interface Presented {
   method: 'assertion' | 'basic' | 'post' | 'certificate';
@@ -92,7 +92,7 @@ export const makeAuthenticateClient = (deps: {
     return replayGuard.firstUse(ids.hash(`client_assertion\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp));
   };
 
-  const proves = async (presented: Presented, client: KnownClient, { certificate }: Call): Promise<boolean> => {
+  const proves = async (presented: Presented, client: KnownClient, { certificate }: FormCall): Promise<boolean> => {
     const method: AuthMethod = client.metadata.token_endpoint_auth_method;
     switch (presented.method) {
       case 'assertion': {
@@ -145,7 +145,7 @@ const audiencesOf = ({ issuer, mtlsBase }: Surface): ReadonlySet<string> => {
 };
 
 /** Exactly one way of authentication (RFC 6749, section 2.3). */
-const presentedBy = ({ form, authorization }: Call, jws: JwsReader): Presented => {
+const presentedBy = ({ form, headers: { authorization } }: FormCall, jws: JwsReader): Presented => {
   const assertion = form['client_assertion'];
   const secret = form['client_secret'];
   const ways = [authorization, assertion, secret].filter((way) => way !== undefined);

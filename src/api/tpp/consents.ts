@@ -1,15 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { promisify } from 'node:util';
-import express, { type ErrorRequestHandler, type Request, type Response, Router } from 'express';
 import * as z from 'zod';
 import { consent, type LodgedConsent, lodge, revoke } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
-import { send } from '../listener.ts';
-import { parse } from '../parse.ts';
+import { readJson } from '../body.ts';
 import type { ReadModels } from '../read-models.ts';
-import { asRefusal, json, noContent, refusalReply } from '../reply.ts';
+import { json, noContent, type Reply, refusalReply } from '../reply.ts';
+import type { Call, Handler, Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
 import type { Bearer } from './bearer.ts';
 
@@ -65,21 +63,17 @@ interface Deps {
   clock: Clock;
   ids: Ids;
   issuer: string;
-  bodyBytes: number;
 }
 
 /** Lodging, reading and deleting account access consents (Open Banking Read/Write API 3.1). */
-export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, issuer, bodyBytes }: Deps): Router => {
+export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, issuer }: Deps): Route[] => {
   const self = issuer + PATHS.accountAccessConsents;
 
-  const ownClient = async (req: Request): Promise<string> => {
-    const { clientId, psuId } = await bearer(req, 'accounts');
+  const ownClient = async (call: Call): Promise<string> => {
+    const { clientId, psuId } = await bearer(call, 'accounts');
     if (psuId !== null) throw new OAuthError('insufficient_scope', 'consents are managed with a client_credentials token');
     return clientId;
   };
-
-  // Read only once the caller has shown a token for it.
-  const parseJson = promisify(express.json({ limit: bodyBytes }) as (req: Request, res: Response, next: (error?: unknown) => void) => void);
 
   const ownConsent = async (consentId: string, clientId: string): Promise<LodgedConsent> => {
     const state = await load(consent, consentId);
@@ -95,49 +89,57 @@ export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, is
     causationId: null,
   });
 
-  return Router()
-    .use((req, res, next) => {
-      res.set('x-fapi-interaction-id', interactionId(req));
-      next();
-    })
-    .post('/', async (req, res) => {
-      const clientId = await ownClient(req);
-      await parseJson(req, res);
-      const { Data } = parse(AccountAccessConsent, req.body);
-      const at = clock();
-      const expiresAt = Data.ExpirationDateTime === undefined ? null : Math.floor(Date.parse(Data.ExpirationDateTime) / 1000);
-      if (expiresAt !== null && expiresAt <= at) throw new OAuthError('invalid_request', 'Data.ExpirationDateTime is in the past');
-      const consentId = ids.uuid();
-      const content = {
-        kind: 'account-access' as const,
-        permissions: [...new Set(Data.Permissions)],
-        expirationDateTime: Data.ExpirationDateTime ?? null,
-        transactionFromDateTime: Data.TransactionFromDateTime ?? null,
-        transactionToDateTime: Data.TransactionToDateTime ?? null,
-      };
-      await decide(consent, consentId, lodge({ clientId, content, expiresAt, at }), commandOf(clientId, consentId));
-      send(res, json(201, representation(consentId, await ownConsent(consentId, clientId), self)));
-    })
-    .get('/:consentId', async (req, res) => {
-      const clientId = await ownClient(req);
-      const { consentId } = req.params;
-      send(res, json(200, representation(consentId, await ownConsent(consentId, clientId), self)));
-    })
-    .delete('/:consentId', async (req, res) => {
-      const clientId = await ownClient(req);
-      const { consentId } = req.params;
-      const { status } = await ownConsent(consentId, clientId);
-      if (status !== 'awaitingAuthorisation' && status !== 'authorised')
-        throw new OAuthError('invalid_request', 'the consent has ended already');
-      const { position } = await decide(consent, consentId, revoke({ by: 'client', at: clock() }), commandOf(clientId, consentId));
-      await readModels.reached(position);
-      send(res, noContent(204));
-    })
-    .all(['/', '/:consentId'], (req, res) => {
-      res.set('Allow', req.path === '/' ? 'POST' : 'GET, HEAD, DELETE');
-      throw new OAuthError('method_not_allowed', 'the method is not allowed here');
-    })
-    .use(refusedConsent);
+  const oneConsent = `${PATHS.accountAccessConsents}/{consent_id}`;
+  return [
+    {
+      method: 'POST',
+      path: PATHS.accountAccessConsents,
+      refuse: refusedConsent,
+      handle: withInteractionId(async (call) => {
+        // The body is read only once the caller has shown a token for it.
+        const clientId = await ownClient(call);
+        const { Data } = await readJson(call, AccountAccessConsent);
+        const at = clock();
+        const expiresAt = Data.ExpirationDateTime === undefined ? null : Math.floor(Date.parse(Data.ExpirationDateTime) / 1000);
+        if (expiresAt !== null && expiresAt <= at) throw new OAuthError('invalid_request', 'Data.ExpirationDateTime is in the past');
+        const consentId = ids.uuid();
+        const content = {
+          kind: 'account-access' as const,
+          permissions: [...new Set(Data.Permissions)],
+          expirationDateTime: Data.ExpirationDateTime ?? null,
+          transactionFromDateTime: Data.TransactionFromDateTime ?? null,
+          transactionToDateTime: Data.TransactionToDateTime ?? null,
+        };
+        await decide(consent, consentId, lodge({ clientId, content, expiresAt, at }), commandOf(clientId, consentId));
+        return json(201, representation(consentId, await ownConsent(consentId, clientId), self));
+      }),
+    },
+    {
+      method: 'GET',
+      path: oneConsent,
+      refuse: refusedConsent,
+      handle: withInteractionId(async (call) => {
+        const clientId = await ownClient(call);
+        const { consent_id: consentId = '' } = call.params;
+        return json(200, representation(consentId, await ownConsent(consentId, clientId), self));
+      }),
+    },
+    {
+      method: 'DELETE',
+      path: oneConsent,
+      refuse: refusedConsent,
+      handle: withInteractionId(async (call) => {
+        const clientId = await ownClient(call);
+        const { consent_id: consentId = '' } = call.params;
+        const { status } = await ownConsent(consentId, clientId);
+        if (status !== 'awaitingAuthorisation' && status !== 'authorised')
+          throw new OAuthError('invalid_request', 'the consent has ended already');
+        const { position } = await decide(consent, consentId, revoke({ by: 'client', at: clock() }), commandOf(clientId, consentId));
+        await readModels.reached(position);
+        return noContent(204);
+      }),
+    },
+  ];
 };
 
 const iso = (at: number): string => new Date(at * 1000).toISOString().replace('.000Z', '+00:00');
@@ -161,18 +163,26 @@ const representation = (consentId: string, { status, statusAt, lodgedAt, content
   };
 };
 
-const interactionId = (req: Request): string => {
-  const given = req.get('x-fapi-interaction-id') ?? '';
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given) ? given : randomUUID();
+// FAPI 1 Baseline, section 6.2.1-11: what the client sent comes back, or an id of our own.
+const interactionId = ({ headers }: Call): { 'x-fapi-interaction-id': string } => {
+  const given = headers['x-fapi-interaction-id'];
+  const usable = typeof given === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given);
+  return { 'x-fapi-interaction-id': usable ? given : randomUUID() };
 };
 
-/** The error body of the Open Banking API; tokens that are no good keep to RFC 6750. Our own faults go on to the common handler. */
-const refusedConsent: ErrorRequestHandler = (error, _req, res, next) => {
-  const refusal = asRefusal(error);
-  if (refusal.error === 'server_error') return next(error);
+const withInteractionId =
+  (handle: Handler): Handler =>
+  async (call) => {
+    const reply = await handle(call);
+    return { ...reply, headers: { ...reply.headers, ...interactionId(call) } };
+  };
+
+/** The error body of the Open Banking API; tokens that are no good keep to RFC 6750, our own faults to the common form. */
+const refusedConsent = (refusal: OAuthError, call: Call): Reply => {
   const { status, headers, body } = refusalReply(refusal);
-  if (status === 401 || status === 403)
-    return send(res, { status, headers: { ...headers, 'WWW-Authenticate': `Bearer error="${refusal.error}"` }, body });
+  const all = { ...headers, ...interactionId(call) };
+  if (refusal.error === 'server_error') return { status, headers: all, body };
+  if (status === 401 || status === 403) return { status, headers: { ...all, 'WWW-Authenticate': `Bearer error="${refusal.error}"` }, body };
   const errors = [{ ErrorCode: 'UK.OBIE.Field.Invalid', Message: refusal.message }];
-  send(res, json(status, { Code: `${status} ${refusal.error}`, Message: refusal.message, Errors: errors }, headers));
+  return json(status, { Code: `${status} ${refusal.error}`, Message: refusal.message, Errors: errors }, all);
 };

@@ -1,9 +1,8 @@
-import { Router } from 'express';
 import { GRANT_TYPES } from '../../domain/client/metadata.ts';
 import { AUTH_METHODS, SIGNING_ALGS } from '../../domain/client/profiles.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
-import { send } from '../listener.ts';
 import { json } from '../reply.ts';
+import type { Route } from '../route.ts';
 import { PATHS, type Surface } from '../surface.ts';
 
 /** What the server offers (OpenID Connect Discovery 1.0, section 3; RFC 8414; CIBA Core 1.0, section 4; RFC 8705, section 5). */
@@ -53,11 +52,13 @@ export const discoveryRoutes = ({
   surface: Surface;
   signer: Signer;
   acrValuesSupported: readonly string[];
-}): Router => {
+}): Route[] => {
   const cacheable = { 'Cache-Control': 'public, max-age=300' };
   const metadata = json(200, serverMetadata(surface, acrValuesSupported), cacheable);
   const keys = json(200, signer.jwks(), cacheable);
-  return Router()
-    .get(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'], (_req, res) => send(res, metadata))
-    .get(PATHS.jwks, (_req, res) => send(res, keys));
+  return [
+    { method: 'GET', path: '/.well-known/openid-configuration', handle: async () => metadata },
+    { method: 'GET', path: '/.well-known/oauth-authorization-server', handle: async () => metadata },
+    { method: 'GET', path: PATHS.jwks, handle: async () => keys },
+  ];
 };

@@ -1,9 +1,9 @@
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import { findToken } from '../../projections/token-lookup.ts';
-import type { Endpoint } from '../listener.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
+import type { Endpoint } from '../route.ts';
 import type { AuthenticateClient } from './client-auth.ts';
 
 const INACTIVE = json(200, { active: false });

@@ -3,9 +3,9 @@ import { grant, revoke, revokeAccessToken } from '../../domain/grant/decider.ts'
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import { findToken } from '../../projections/token-lookup.ts';
-import type { Endpoint } from '../listener.ts';
 import type { ReadModels } from '../read-models.ts';
 import { noContent } from '../reply.ts';
+import type { Endpoint } from '../route.ts';
 import type { AuthenticateClient } from './client-auth.ts';
 
 /**

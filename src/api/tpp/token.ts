@@ -1,8 +1,8 @@
 import { CIBA_GRANT } from '../../domain/client/metadata.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import type { Form } from '../form.ts';
-import type { Endpoint } from '../listener.ts';
+import type { Form } from '../body.ts';
 import { asRefusal, type Reply, refusalReply } from '../reply.ts';
+import type { Endpoint } from '../route.ts';
 import { type AuthenticateClient, type AuthenticatedClient, requireCertificate } from './client-auth.ts';
 
 /** One grant type at the token endpoint: the form and the client that sent it, to its tokens. */

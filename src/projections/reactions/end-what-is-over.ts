@@ -23,9 +23,12 @@ const command = (ids: Ids, reaction: string, correlationId: string) => ({
   causationId: null,
 });
 
+const END_OF_WHAT_THEY_HANG_ON = ['ConsentRevoked', 'ConsentExpired', 'ClientDisabled'] as const;
+
 /** Time → CibaRequestExpired. */
 export const expireRequests = ({ decide, rows, clock, ids }: Deps): Reaction => ({
   name: 'expire-requests',
+  after: ['CibaRequestExpired'],
   due: (limit) =>
     overdueRequests(rows, clock(), limit).map((requestId) => ({
       key: requestId,
@@ -42,6 +45,7 @@ export const expireRequests = ({ decide, rows, clock, ids }: Deps): Reaction => 
 /** Time → ConsentExpired. */
 export const expireConsents = ({ decide, rows, clock, ids }: Deps): Reaction => ({
   name: 'expire-consents',
+  after: ['ConsentExpired'],
   due: (limit) =>
     overdueConsents(rows, clock(), limit).map((consentId) => ({
       key: consentId,
@@ -52,6 +56,7 @@ export const expireConsents = ({ decide, rows, clock, ids }: Deps): Reaction => 
 /** ConsentRevoked, ConsentExpired, ClientDisabled → CibaRequestCancelled for what was still pending. */
 export const cancelRequests = ({ decide, rows, clock, ids }: Deps): Reaction => ({
   name: 'cancel-requests',
+  after: [...END_OF_WHAT_THEY_HANG_ON, 'CibaRequestCancelled'],
   due: (limit) =>
     cancellationsDue(rows, limit).map(({ requestId, reason }) => ({
       key: requestId,
@@ -68,6 +73,7 @@ export const cancelRequests = ({ decide, rows, clock, ids }: Deps): Reaction => 
 /** ConsentRevoked, ConsentExpired, ClientDisabled → GrantRevoked. */
 export const revokeGrants = ({ decide, rows, clock, ids }: Deps): Reaction => ({
   name: 'revoke-grants',
+  after: [...END_OF_WHAT_THEY_HANG_ON, 'GrantOpened', 'GrantRevoked'],
   due: (limit) =>
     revocationsDue(rows, limit).map(({ grantId, consentId, reason }) => ({
       key: grantId,

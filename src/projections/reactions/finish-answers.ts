@@ -10,6 +10,7 @@ const GRACE_SECONDS = 2;
 /** CibaRequestApproved, …Denied without their persist → ConsentAuthorised, ConsentRejected. */
 export const finishAnswers = ({ rows, clock, persist }: { rows: Rows; clock: Clock; persist: Persist }): Reaction => ({
   name: 'finish-answers',
+  after: [],
   due: (limit) =>
     persistsDue(rows, clock() - GRACE_SECONDS, limit).map(({ requestId }) => ({ key: requestId, act: () => persist(requestId) })),
 });

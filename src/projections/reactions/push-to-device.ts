@@ -25,6 +25,7 @@ interface Deps {
 /** CibaRequestReceived → every device of the PSU is woken. At least once until the request ends; every attempt is a fact. */
 export const pushToDevice = (deps: Deps): Reaction => ({
   name: 'push-to-device',
+  after: ['CibaRequestReceived', 'DevicePushAccepted', 'DevicePushRejected'],
   due: (limit) =>
     pushesDue(deps.rows, deps.clock(), limit).map((due) => ({ key: `${due.requestId}.${due.deviceId}`, act: () => wake(deps, due) })),
 });

@@ -1,4 +1,6 @@
-import type { Observable } from 'rxjs';
+import { Observable } from 'rxjs';
+import type { DomainEvent } from '../../domain/catalogue.ts';
+import type { Applied } from '../runner.ts';
 
 /** One piece of work that the log owes the world, as a read model shows it. */
 export interface Due {
@@ -11,6 +13,8 @@ export interface Due {
 /** What the engine does by itself because of a fact or of the time. Whatever is not recorded as done is due again, also after a crash. */
 export interface Reaction {
   name: string;
+  /** The events that make something due, or take it off the list and so let the next one come; what time alone makes due is found every second. */
+  after: readonly DomainEvent['type'][];
   due(limit: number): readonly Due[];
 }
 
@@ -18,21 +22,30 @@ const TICK_MS = 1000;
 const AT_ONCE = 200;
 const MOST_HELD = 1000;
 
-/** Does what is due, after every change of the read models and every second. What fails is tried again. Returns how to stop. */
+const seconds = new Observable<void>((subscriber) => {
+  const timer = setInterval(() => subscriber.next(), TICK_MS).unref();
+  return () => clearInterval(timer);
+});
+
+/** Does what is due, after every event that concerns it and every second. What fails is tried again. Returns how to stop. */
 export const runReactions = ({
   reactions,
   applied,
+  time = seconds,
   onError,
 }: {
   reactions: readonly Reaction[];
-  applied: Observable<unknown>;
+  applied: Observable<Pick<Applied, 'types'>>;
+  /** Reminds of the time; every second if not given. */
+  time?: Observable<unknown>;
   onError(reaction: string, error: unknown): void;
 }): { stop(): Promise<void> } => {
   const running = reactions.map((reaction) => ({ ...reaction, underWay: new Map<string, Promise<void>>() }));
+  type Running = (typeof running)[number];
+  const awaiting = new Set<Running>();
   let stopped = false;
-  let scheduled = false;
 
-  const start = ({ name, underWay }: (typeof running)[number], { key, act }: Due) => {
+  const start = ({ name, underWay }: Running, { key, act }: Due) => {
     if (underWay.has(key)) return;
     const done = act()
       .catch((error: unknown) => {
@@ -44,9 +57,10 @@ export const runReactions = ({
   };
 
   const sweep = () => {
-    scheduled = false;
+    const looking = running.filter((reaction) => awaiting.has(reaction));
+    awaiting.clear();
     if (stopped) return;
-    for (const reaction of running) {
+    for (const reaction of looking) {
       // What is under way or failed a moment ago stands first in the list: it must not hide what comes behind it.
       const held = Math.min(reaction.underWay.size, MOST_HELD);
       try {
@@ -57,20 +71,24 @@ export const runReactions = ({
     }
   };
 
-  const soon = () => {
-    if (scheduled) return;
-    scheduled = true;
-    setImmediate(sweep);
+  const soon = (reaction: Running) => {
+    if (awaiting.size === 0) setImmediate(sweep);
+    awaiting.add(reaction);
   };
 
-  const watch = applied.subscribe({ next: soon, error: () => undefined });
-  const tick = setInterval(soon, TICK_MS).unref();
-  soon();
+  const all = () => running.forEach(soon);
+  const watch = applied.subscribe({
+    next: ({ types }) => {
+      for (const reaction of running) if (reaction.after.some((type) => types.has(type))) soon(reaction);
+    },
+    error: () => undefined,
+  });
+  watch.add(time.subscribe(all));
+  all();
   return {
     async stop() {
       stopped = true;
       watch.unsubscribe();
-      clearInterval(tick);
       await Promise.race([
         Promise.all(running.flatMap(({ underWay }) => [...underWay.values()])),
         new Promise((resolve) => setTimeout(resolve, TICK_MS)),

@@ -177,10 +177,8 @@ describe('consents', () => {
 describe('a JSON body is refused', () => {
   const paths = () =>
     [
-      ['POST', `${APPROVER}/enrolments`],
       ['POST', `${APPROVER}/devices`],
       ['POST', `${APPROVER}/requests/x/answer`],
-      ['PUT', `${APPROVER}/devices/${phone.deviceId}/push-token`],
     ] as const;
   test.each<[string, number, string, Form]>([
     ['that is malformed', 400, '{"a":', {}],
@@ -194,11 +192,11 @@ describe('a JSON body is refused', () => {
 });
 
 test('nothing else is there', async () => {
-  for (const [method, path] of [
-    ['GET', '/nothing'],
-    ['PATCH', '/devices'],
-    ['DELETE', '/requests'],
-    ['GET', '/'],
+  for (const [method, path, status] of [
+    ['GET', '/nothing', 404],
+    ['PATCH', '/devices', 405],
+    ['DELETE', '/requests', 405],
+    ['GET', '/', 404],
   ] as const)
-    await refuses(() => phone.call(method, path));
+    await refuses(() => phone.call(method, path), status, status === 405 ? 'invalid_request' : 'not_found');
 });

@@ -155,15 +155,13 @@ describe('a consent is refused', () => {
 
   const padded = () => JSON.stringify({ ...wanted(), Padding: 'x'.repeat(65_536) });
   test('that is too large', () => refuses(() => post(padded()), 413));
-  test('that is too large once it is unpacked', () =>
-    refuses(
-      () =>
-        fetch(tested.url + CONSENTS, {
-          method: 'POST',
-          headers: { ...own, 'content-type': 'application/json', 'content-encoding': 'gzip' },
-          body: gzipSync(padded()),
-        }),
-      413,
+  test('that is compressed: it is not unpacked', () =>
+    refuses(() =>
+      fetch(tested.url + CONSENTS, {
+        method: 'POST',
+        headers: { ...own, 'content-type': 'application/json', 'content-encoding': 'gzip' },
+        body: gzipSync(JSON.stringify(wanted())),
+      }),
     ));
 });
 

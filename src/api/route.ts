@@ -1,0 +1,59 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ClientCertificate } from '../domain/client/certificate.ts';
+import { OAuthError } from '../domain/oauth-error.ts';
+import { type Form, parseForm } from './body.ts';
+import { type Reply, refusalReply } from './reply.ts';
+
+/** One call, as handlers see it; they know nothing else of HTTP. */
+export interface Call {
+  method: string;
+  /** The path and the query as they were sent. */
+  target: string;
+  /** What stands in the places of the path that the route names. */
+  params: Readonly<Record<string, string>>;
+  headers: IncomingHttpHeaders;
+  /** The certificate of the connection, on the listener that asks for one. */
+  readonly certificate: ClientCertificate | null;
+  /** The body, read at the first time of asking; `content_too_large` beyond the limit. */
+  text(): Promise<string>;
+}
+
+/** Answers a call, or throws the refusal. */
+export type Handler = (call: Call) => Promise<Reply>;
+
+/** One row of what is served. */
+export interface Route {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** A path in which `{name}` stands for a part. */
+  path: string;
+  handle: Handler;
+  /** A refusal as this route words it, where it is not the common way. */
+  refuse?: (refusal: OAuthError, call: Call) => Reply;
+  /** Called at a rate at which Express's router would cost more than the answer (docs/decisions). */
+  hot?: true;
+}
+
+/** A call of a protocol endpoint: its parameters stand in the body, as a form. */
+export interface FormCall extends Call {
+  form: Form;
+}
+
+/** Answers the call of a protocol endpoint. */
+export type Endpoint = (call: FormCall) => Promise<Reply>;
+
+/** A protocol endpoint: `POST` of a form. */
+export const formRoute = (path: string, endpoint: Endpoint): Route => ({
+  method: 'POST',
+  path,
+  hot: true,
+  async handle(call) {
+    if (call.target.includes('?')) throw new OAuthError('invalid_request', 'parameters belong in the body, not in the query');
+    return endpoint(Object.assign(call, { form: parseForm(await call.text(), call.headers) }));
+  },
+  // RFC 6749, section 5.2: who tried a scheme of HTTP is told which one there is.
+  refuse(refusal, { headers }) {
+    const reply = refusalReply(refusal);
+    if (refusal.error !== 'invalid_client' || headers.authorization === undefined) return reply;
+    return { ...reply, headers: { ...reply.headers, 'WWW-Authenticate': 'Basic realm="Countersign"' } };
+  },
+});
