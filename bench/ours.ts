@@ -10,6 +10,7 @@ import { sqliteEventStore } from '../src/adapters/event-store/sqlite.ts';
 import { jwsReader } from '../src/adapters/jose/jws-reader.ts';
 import { psuKeys } from '../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../src/adapters/keys/signing-keys.ts';
+import { outboundClient } from '../src/adapters/outbound/outbound.ts';
 import { sqliteReplayGuard } from '../src/adapters/replay-guard.ts';
 import { sqliteRows } from '../src/adapters/rows/sqlite.ts';
 import { loadConfig } from '../src/config.ts';
@@ -66,6 +67,7 @@ const engine = await startEngine(
     directory,
     // It keeps nothing, unlike the one in memory: a list of wake-ups would count as memory of requests.
     pushSender: { wake: async () => ({ outcome: 'accepted', messageId: 'bench' }) },
+    outbound: outboundClient({ development: true }),
     clock: systemClock,
     ids: systemIds,
   },

@@ -42,8 +42,17 @@ const ceremonies = () => {
       causationId: null,
     });
     const request = { clientId, psuId, consentId: requestId, consentOrigin: 'request' as const, scope: 'openid accounts', acr: null };
-    const received = { ...request, certificateThumbprint: null, intervalSeconds: 5, at, expiresAt: at + 300 };
-    await decide(cibaRequest, requestId, receive(received, `Payment ${n}`), command());
+    const received = {
+      ...request,
+      certificateThumbprint: null,
+      intervalSeconds: 5,
+      at,
+      expiresAt: at + 300,
+      deliveryMode: 'poll' as const,
+      dpopKeyThumbprint: null,
+    };
+    const asked = { bindingMessage: `Payment ${n}`, authorizationDetails: null, requestContext: null, notificationToken: null };
+    await decide(cibaRequest, requestId, receive(received, asked), command());
     const attempt = { requestId, deviceId, psuId, at, requestExpiresAt: at + 300 };
     await decide(push, `${requestId}.${deviceId}`, attempted(attempt, { outcome: 'accepted', messageId: `m-${n}` }), command());
     const shown = { psuId, deviceId, digest: systemIds.secret(), nonce: systemIds.secret(), consentRevision: -1, at };
@@ -59,9 +68,11 @@ const ceremonies = () => {
     await persist(requestId);
     const redemption = { clientId, certificateThumbprint: null, consent: await load(consent, requestId), grantId: requestId, at };
     await decide(cibaRequest, requestId, redeem(redemption), command());
-    const opened = { clientId, psuId, consentId: requestId, requestId, authTime: at, acr: null, scope: request.scope, at };
+    const unbound = { certificateThumbprint: null, dpopKeyThumbprint: null };
+    const grantOf = { clientId, psuId, consentId: requestId, requestId, authTime: at, acr: null, scope: request.scope, at };
+    const opened = { ...grantOf, ...unbound, hasAuthorizationDetails: false };
     const token = () => ({ tokenHash: systemIds.secret(), at, expiresAt: at + 3600 });
-    await decide(grant, requestId, open(opened, { ...token(), scope: request.scope, certificateThumbprint: null }, token()), command());
+    await decide(grant, requestId, open(opened, { ...token(), scope: request.scope, ...unbound }, token()), command());
   };
   const registerDevice = async (n: number): Promise<void> => {
     const at = systemClock();

@@ -88,10 +88,15 @@ const schema = z.strictObject({
       .refine(isProxy, 'expected an http or https URL without path, user name or password')
       .nullable()
       .default(null)
-      .describe('The proxy that outgoing calls go through.'),
+      .describe('The proxy that calls to the push service go through.'),
     caFile: optionalFile.describe(
-      'A PEM file of authorities that outgoing calls trust instead of the usual ones: those of a proxy that opens TLS.',
+      'A PEM file of authorities that calls to the push service trust instead of the usual ones: those of a proxy that opens TLS.',
     ),
+    allowedPorts: z.array(port).default([]).describe('The ports besides 443 of the TPPs and directories that the engine calls.'),
+    allowedHosts: z
+      .array(text)
+      .default([])
+      .describe('Development only: each host:port that may be called although it is no public address, also over http.'),
   }),
   psu: z.strictObject({
     directoryFile: optionalFile.describe('The file that names the PSUs and their accounts; development has a sandbox.'),

@@ -30,6 +30,7 @@ import { makePersist } from './domain/persist.ts';
 import type { Clock, Ids } from './domain/ports/clock.ts';
 import type { EventStore } from './domain/ports/event-store.ts';
 import type { JwsReader } from './domain/ports/jws.ts';
+import type { Outbound } from './domain/ports/outbound.ts';
 import type { PsuDirectory } from './domain/ports/psu-directory.ts';
 import type { PushSender } from './domain/ports/push-sender.ts';
 import type { ReplayGuard } from './domain/ports/replay-guard.ts';
@@ -53,6 +54,7 @@ export interface Ports {
   replayGuard: ReplayGuard;
   directory: PsuDirectory;
   pushSender: PushSender;
+  outbound: Outbound;
   clock: Clock;
   ids: Ids;
 }
@@ -105,7 +107,7 @@ export const startEngine = async (ports: Ports, { config, mtlsBase, certificateO
   const readModels = makeReadModels(store, rows, running);
   const authenticate = makeAuthenticateClient({ rows, jws, replayGuard, clock, ids, surface, assertionSeconds: limits.assertionSeconds });
   const tokens = makeTokens({ signer, ids, settings: { issuer, ...config.tokens } });
-  const statements = makeDeviceStatements({ load, jws });
+  const statements = makeDeviceStatements({ load, jws, clock });
   const common = {
     ...{ ...ports, decide, load, persist, readModels, authenticate, tokens, surface, issuer, statements, acrValuesSupported },
     bearer: makeBearer({ readModels, clock, ids }),

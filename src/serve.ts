@@ -11,6 +11,7 @@ import { jwsReader } from './adapters/jose/jws-reader.ts';
 import { masterKey } from './adapters/keys/master-key.ts';
 import { psuKeys } from './adapters/keys/psu-keys.ts';
 import { signingKeys } from './adapters/keys/signing-keys.ts';
+import { outboundClient } from './adapters/outbound/outbound.ts';
 import { filePsuDirectory } from './adapters/psu-directory/file.ts';
 import { developmentPushSender } from './adapters/push/development.ts';
 import { fcmPushSender } from './adapters/push/fcm.ts';
@@ -68,6 +69,7 @@ export const serve = async (config: Config, { say, log = logger(config) }: { say
       replayGuard: opening(sqliteReplayGuard(inData('replay.sqlite'), systemClock)),
       directory: await filePsuDirectory(config.psu.directoryFile ?? sandbox?.directoryFile ?? ''),
       pushSender: opening(await pushSenderOf(config, say)),
+      outbound: outboundClient({ development, ...config.outbound }),
       clock: systemClock,
       ids: systemIds,
     };

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type * as z from 'zod';
 import type { ClientCertificate } from '../domain/client/certificate.ts';
-import { OAuthError } from '../domain/oauth-error.ts';
+import { OAuthError, type OAuthErrorCode } from '../domain/oauth-error.ts';
 import { type Form, parseForm } from './body.ts';
 import { type Reply, refusalReply } from './reply.ts';
 
@@ -21,12 +22,27 @@ export interface Call {
 /** Answers a call, or throws the refusal. */
 export type Handler = (call: Call) => Promise<Reply>;
 
+/** What the OpenAPI document says of a route. */
+export interface RouteDoc {
+  summary: string;
+  /** Who calls, and how it proves that. */
+  security: 'none' | 'client' | 'bearer' | 'device' | 'psu' | 'registration token';
+  query?: z.ZodObject;
+  form?: z.ZodType;
+  json?: z.ZodType;
+  /** The body of each status of success; null for none, a text for another content type than JSON. */
+  answers: Readonly<Record<number, z.ZodType | null | string>>;
+  /** The codes of the refusals that are this route's own. */
+  errors: readonly OAuthErrorCode[];
+}
+
 /** One row of what is served. */
 export interface Route {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** A path in which `{name}` stands for a part. */
   path: string;
   handle: Handler;
+  doc?: RouteDoc;
   /** A refusal as this route words it, where it is not the common way. */
   refuse?: (refusal: OAuthError, call: Call) => Reply;
   /** Called at a rate at which Express's router would cost more than the answer (docs/decisions). */
@@ -42,10 +58,11 @@ export interface FormCall extends Call {
 export type Endpoint = (call: FormCall) => Promise<Reply>;
 
 /** A protocol endpoint: `POST` of a form. */
-export const formRoute = (path: string, endpoint: Endpoint): Route => ({
+export const formRoute = (path: string, endpoint: Endpoint, doc?: RouteDoc): Route => ({
   method: 'POST',
   path,
   hot: true,
+  ...(doc && { doc }),
   async handle(call) {
     if (call.target.includes('?')) throw new OAuthError('invalid_request', 'parameters belong in the body, not in the query');
     return endpoint(Object.assign(call, { form: parseForm(await call.text(), call.headers) }));

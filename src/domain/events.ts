@@ -10,39 +10,56 @@ export class UnreadableEvent extends Error {
   }
 }
 
-/** Every schema an event type ever had, oldest first. */
+type Upcast = (older: never) => unknown;
+
+/** Every schema an event type ever had, oldest first. An event has a personal part in all of its versions, or in none. */
 export interface Versions<Data, Personal> {
   readonly schemas: readonly z.ZodObject[];
-  readonly upcasts: readonly ((older: never) => unknown)[];
-  readonly personal: z.ZodObject | null;
+  readonly upcasts: readonly Upcast[];
+  /** The schema of the personal part in each version, and how the part of each reads in the next. Null for a type without one. */
+  readonly personal: { readonly schemas: readonly z.ZodObject[]; readonly upcasts: readonly Upcast[] } | null;
   /** Only carries the type. */
   readonly personalType?: Personal;
-  /** Adds the next version and says how the one before reads in it. */
+  /** Adds the next version and says how the one before reads in it. The personal part keeps its schema. */
   next<Next extends z.ZodObject>(schema: Next, upcast: (older: Data) => z.output<Next>): Versions<z.output<Next>, Personal>;
+  /** Adds the next version with a new schema of the personal part. */
+  next<Next extends z.ZodObject, NextPersonal extends z.ZodObject>(
+    schema: Next,
+    upcast: (older: Data) => z.output<Next>,
+    personal: NextPersonal,
+    upcastPersonal: (older: Personal) => z.output<NextPersonal>,
+  ): Versions<z.output<Next>, z.output<NextPersonal>>;
 }
+
+const same: Upcast = (older) => older;
 
 const makeVersions = <Data, Personal>(
   schemas: readonly z.ZodObject[],
-  upcasts: readonly ((older: never) => unknown)[],
-  personal: z.ZodObject | null,
+  upcasts: readonly Upcast[],
+  personal: Versions<Data, Personal>['personal'],
 ): Versions<Data, Personal> => ({
   schemas,
   upcasts,
   personal,
-  next: (schema, upcast) => makeVersions([...schemas, schema], [...upcasts, upcast], personal),
+  next: (schema: z.ZodObject, upcast: Upcast, nextPersonal?: z.ZodObject, upcastPersonal: Upcast = same) =>
+    makeVersions<never, never>(
+      [...schemas, schema],
+      [...upcasts, upcast],
+      personal && {
+        schemas: [...personal.schemas, nextPersonal ?? (personal.schemas.at(-1) as z.ZodObject)],
+        upcasts: [...personal.upcasts, upcastPersonal],
+      },
+    ),
 });
 
-/**
- * The first version of an event type: its public data, and the personal part that is sealed under the key of `data.psuId`.
- * A personal part has one schema for ever: a new one is a new event type.
- */
+/** The first version of an event type: its public data, and the personal part that is sealed under the key of `data.psuId`. */
 export function versioned<Data extends z.ZodObject>(data: Data): Versions<z.output<Data>, null>;
 export function versioned<Data extends z.ZodObject, Personal extends z.ZodObject>(
   data: Data,
   personal: Personal,
 ): Versions<z.output<Data>, z.output<Personal>>;
 export function versioned(data: z.ZodObject, personal: z.ZodObject | null = null) {
-  return makeVersions([data], [], personal);
+  return makeVersions([data], [], personal && { schemas: [personal], upcasts: [] });
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: any event type; the mapped types below bring the exact one back
@@ -111,12 +128,12 @@ export const defineEvents = <D extends Definitions>(category: string, definition
     category,
     definitions,
     encode({ type, data, personal }) {
-      const { schemas, personal: personalSchema } = definition(type);
+      const { schemas, personal: personalVersions } = definition(type);
       const version = schemas.length;
       return {
         version,
         data: JSON.stringify(schemas[version - 1]?.parse(data)),
-        personal: personalSchema === null ? null : JSON.stringify(personalSchema.parse(personal)),
+        personal: personalVersions === null ? null : JSON.stringify(personalVersions.schemas[version - 1]?.parse(personal)),
       };
     },
     decode(stored: Decoded) {
@@ -138,8 +155,12 @@ export const defineEvents = <D extends Definitions>(category: string, definition
     },
     open(type, sealed, sealer) {
       const plaintext = sealer.open(sealed);
-      const schema = definition(type).personal;
-      return (plaintext === null || schema === null ? null : schema.parse(JSON.parse(plaintext))) as PersonalOf<D[typeof type]> | null;
+      const versions = definition(type).personal;
+      const schema = versions?.schemas[sealed.version - 1];
+      if (plaintext === null || versions === null || schema === undefined) return null;
+      let personal: unknown = schema.parse(JSON.parse(plaintext));
+      for (const upcast of versions.upcasts.slice(sealed.version - 1)) personal = upcast(personal as never);
+      return personal as PersonalOf<D[typeof type]> | null;
     },
   };
 };

@@ -1,4 +1,7 @@
-/** Every code that a caller may see: OAuth 2.0, OpenID Connect, CIBA Core 1.0 (sections 11 and 13), and the plain HTTP ones of our own surface. */
+/**
+ * Every code that a caller may see: OAuth 2.0, OpenID Connect, CIBA Core 1.0 (sections 11 and 13), RFC 9396 (section 5), and the
+ * plain HTTP ones of our own surface.
+ */
 export type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -12,8 +15,10 @@ export type OAuthErrorCode =
   | 'expired_token'
   | 'unknown_user_id'
   | 'invalid_binding_message'
+  | 'invalid_authorization_details'
   | 'invalid_token'
   | 'insufficient_scope'
+  | 'invalid_dpop_proof'
   | 'not_found'
   | 'method_not_allowed'
   | 'conflict'

@@ -16,6 +16,7 @@ import type { Consent } from '../../src/domain/consent/decider.ts';
 import {
   accounts,
   approved,
+  askedWith,
   authorised,
   authorisedBy,
   cancelled,
@@ -37,12 +38,14 @@ const asked = (...past: CibaRequestFact[]) => given(cibaRequest, received, ...pa
 const at = <Fact extends CibaRequestFact>(fact: Fact, moment: number) => ({ ...fact, data: { ...fact.data, at: moment } });
 
 describe('a CIBA request is received', () => {
-  const ask = receive(received.data, 'W4SCT');
+  const ask = receive(received.data, askedWith('W4SCT'));
 
   test('with its binding message', () => given(cibaRequest).when(ask).then(received));
   test('without one', () => {
-    const plain = { ...received, personal: { bindingMessage: null } };
-    given(cibaRequest).when(receive(received.data, null)).then(plain);
+    const plain = { ...received, personal: askedWith(null) };
+    given(cibaRequest)
+      .when(receive(received.data, askedWith(null)))
+      .then(plain);
   });
   test('once', () => asked().when(ask).then());
 });
@@ -162,7 +165,7 @@ describe('an answer is over what its device was shown last', () => {
 
 describe('a yes chooses from the accounts shown', () => {
   const choose = (accountIds: string[], from = ['account-1', 'account-2']) => answer({ ...tap, accountIds }, consentAt(0), accounts(from));
-  const approvedFor = (accountIds: string[]) => ({ ...approved, personal: { answer: 'jws', accountIds } });
+  const approvedFor = (accountIds: string[]) => ({ ...approved, personal: { answer: 'jws', accountIds, authorizationDetails: null } });
   const shown = asked(retrieved);
 
   test('one', () => shown.when(choose(['account-2'])).then(approvedFor(['account-2'])));

@@ -14,8 +14,11 @@ const withSecret: ClientMetadata = { ...metadata, token_endpoint_auth_method: 'c
 const renamed: ClientMetadata = { ...metadata, client_name: 'Another name' };
 const forbidden: ClientMetadata = { ...withSecret, profile: 'fapi-ciba' };
 
-const registered: ClientFact = { type: 'ClientRegistered', data: { metadata, secretHash: null, at: 1000 } };
-const registeredWithSecret: ClientFact = { type: 'ClientRegistered', data: { metadata: withSecret, secretHash: 'hash', at: 1000 } };
+const registered: ClientFact = { type: 'ClientRegistered', data: { metadata, secretHash: null, at: 1000, registrationTokenHash: null } };
+const registeredWithSecret: ClientFact = {
+  type: 'ClientRegistered',
+  data: { metadata: withSecret, secretHash: 'hash', at: 1000, registrationTokenHash: null },
+};
 const replacedBy = (given: ClientMetadata): ClientFact => ({ type: 'ClientMetadataReplaced', data: { metadata: given, at: 1010 } });
 const disabled: ClientFact = { type: 'ClientDisabled', data: { at: 1020 } };
 
@@ -81,6 +84,7 @@ describe('a client may be given something', () => {
       status: 'active',
       metadata: renamed,
       secretHash: 'hash',
+      registrationTokenHash: null,
     }));
   test('not before it exists', () => expectRefusal(() => activeClient(stateOf(client)), 'invalid_client'));
   test('not once it was disabled', () => expectRefusal(() => activeClient(stateOf(client, registered, disabled)), 'invalid_client'));

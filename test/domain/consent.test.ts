@@ -50,7 +50,7 @@ describe('a consent is authorised', () => {
     const forTwo = authorise({ data: authorised.data, accountIds: ['account-1', 'account-2'], lodged: null });
     given(consent, lodged)
       .when(forTwo)
-      .then({ ...authorised, personal: { accountIds: ['account-1', 'account-2'] } });
+      .then({ ...authorised, personal: { accountIds: ['account-1', 'account-2'], authorizationDetails: null } });
   });
   test('and begins there, where the request named none', () => given(consent).when(yesWithoutConsent).then(ofRequest, authorised));
   test('once', () => {

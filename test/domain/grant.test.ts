@@ -16,11 +16,14 @@ const opened: Fact<'GrantOpened'> = {
     acr: null,
     scope: 'openid accounts',
     at: 1030,
+    certificateThumbprint: null,
+    dpopKeyThumbprint: null,
+    hasAuthorizationDetails: false,
   },
 };
 const issued = (tokenHash: string, at = 1030): Fact<'AccessTokenIssued'> => ({
   type: 'AccessTokenIssued',
-  data: { tokenHash, scope: 'openid accounts', certificateThumbprint: null, at, expiresAt: at + 300 },
+  data: { tokenHash, scope: 'openid accounts', certificateThumbprint: null, dpopKeyThumbprint: null, at, expiresAt: at + 300 },
 });
 const refreshToken: Fact<'RefreshTokenIssued'> = { type: 'RefreshTokenIssued', data: { tokenHash: 'refresh', at: 1030, expiresAt: 9000 } };
 const tokenRevoked: Fact<'AccessTokenRevoked'> = { type: 'AccessTokenRevoked', data: { tokenHash: 'access', at: 1040 } };

@@ -8,7 +8,7 @@ import { type Command, type Decide, type Load, makeDecide, makeLoad } from '../.
 import { makePersist } from '../../src/domain/persist.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
-import { accounts, consentAt, lodged, received, retrieved, revoked } from '../support/ceremony-facts.ts';
+import { accounts, askedWith, consentAt, lodged, received, retrieved, revoked } from '../support/ceremony-facts.ts';
 
 const open: Sealer = { seal: (_psuId, plaintext) => plaintext, open: ({ text }) => text };
 const erased: Sealer = { ...open, open: () => null };
@@ -33,7 +33,7 @@ const authorisations = async () => {
 const answered = async (verdict: Verdict, consentOrigin: 'lodged' | 'request'): Promise<string> => {
   const revision = consentOrigin === 'lodged' ? 0 : -1;
   if (consentOrigin === 'lodged') await decide(consent, 'consent-1', lodge(lodged.data), command());
-  await decide(cibaRequest, 'request-1', receive({ ...received.data, consentOrigin }, null), command());
+  await decide(cibaRequest, 'request-1', receive({ ...received.data, consentOrigin }, askedWith(null)), command());
   await decide(cibaRequest, 'request-1', retrieve({ ...retrieved.data, consentRevision: revision }, 'shown'), command());
   const { psuId, deviceId, digest, nonce } = retrieved.data;
   const by = { verdict, psuId, deviceId, digest, nonce, keyThumbprint: 'key', accountIds: ['account-1'], jws: 'jws', at: 1020 };
@@ -46,7 +46,7 @@ describe('an answer that was recorded becomes the consent’s', () => {
     const eventId = await answered('approved', 'lodged');
     await persistOf();
     expect(await load(consent, 'consent-1')).toMatchObject({ status: 'authorised', authorisation: { requestId: 'request-1', at: 1020 } });
-    expect(await authorisations()).toEqual([{ accountIds: ['account-1'] }]);
+    expect(await authorisations()).toEqual([{ accountIds: ['account-1'], authorizationDetails: null }]);
     const [, authorised] = await store.read('consent-consent-1');
     expect(authorised).toMatchObject({ causationId: eventId, correlationId: 'consent-1', actor: { kind: 'device', id: 'phone' } });
   });
@@ -92,14 +92,14 @@ describe('an answer that was recorded becomes the consent’s', () => {
   test('with no accounts of a PSU who was erased', async () => {
     await answered('approved', 'lodged');
     await persistOf(erased);
-    expect(await authorisations()).toEqual([{ accountIds: [] }]);
+    expect(await authorisations()).toEqual([{ accountIds: [], authorizationDetails: null }]);
   });
 });
 
 describe('without an answer nothing becomes of it', () => {
   test('before the answer', async () => {
     await decide(consent, 'consent-1', lodge(lodged.data), command());
-    await decide(cibaRequest, 'request-1', receive(received.data, null), command());
+    await decide(cibaRequest, 'request-1', receive(received.data, askedWith(null)), command());
     await persistOf();
     expect(await load(consent, 'consent-1')).toMatchObject({ status: 'awaitingAuthorisation' });
   });

@@ -18,12 +18,36 @@ describe('client metadata', () => {
       token_endpoint_auth_signing_alg: null,
       grant_types: ['urn:openid:params:grant-type:ciba', 'client_credentials', 'refresh_token'],
       scope: 'openid accounts',
+      response_types: [],
+      redirect_uris: [],
       jwks,
+      jwks_uri: null,
       tls_client_auth_subject_dn: null,
+      tls_client_auth_san_dns: null,
+      tls_client_auth_san_uri: null,
+      tls_client_auth_san_ip: null,
+      tls_client_auth_san_email: null,
       tls_client_certificate_bound_access_tokens: true,
+      dpop_bound_access_tokens: false,
       id_token_signed_response_alg: 'ES256',
+      userinfo_signed_response_alg: null,
+      authorization_signed_response_alg: null,
+      request_object_signing_alg: null,
+      require_pushed_authorization_requests: false,
+      require_signed_request_object: false,
+      authorization_details_types: [],
       backchannel_token_delivery_mode: 'poll',
+      backchannel_client_notification_endpoint: null,
       backchannel_authentication_request_signing_alg: null,
+      backchannel_user_code_parameter: false,
+      client_uri: null,
+      logo_uri: null,
+      policy_uri: null,
+      tos_uri: null,
+      contacts: [],
+      software_id: null,
+      software_version: null,
+      software_statement: null,
       resource_server: false,
     }));
 
@@ -40,7 +64,10 @@ describe('client metadata', () => {
     ['a request object that is not signed', { backchannel_authentication_request_signing_alg: 'none' }],
     ['no grant type', { grant_types: [] }],
     ['a grant type of another flow', { grant_types: ['password'] }],
-    ['a delivery mode that is not there yet', { backchannel_token_delivery_mode: 'push' }],
+    ['an unknown delivery mode', { backchannel_token_delivery_mode: 'fax' }],
+    ['a redirect URI over http', { redirect_uris: ['http://tpp.example/'] }],
+    ['a redirect URI with a fragment', { redirect_uris: ['https://tpp.example/#'] }],
+    ['a notification endpoint with user info', { backchannel_client_notification_endpoint: 'https://a@tpp.example/' }],
     ['keys that are not a set', { jwks: [key] }],
     ['a set with an unknown member', { jwks: { keys: [key], jku: 'https://example.com' } }],
     ['too many keys', { jwks: { keys: Array.from({ length: 21 }, () => key) } }],
@@ -59,23 +86,25 @@ describe('client metadata', () => {
   });
 });
 
+const PING = { backchannel_token_delivery_mode: 'ping', backchannel_client_notification_endpoint: 'https://tpp.example/ciba' } as const;
+const DPOP = { profile: 'fapi2', tls_client_certificate_bound_access_tokens: false, dpop_bound_access_tokens: true } as const;
+
 describe('a profile', () => {
   const everything = { jwks, tls_client_auth_subject_dn: 'CN=tpp' };
+  const withKeys = {
+    private_key_jwt: true,
+    tls_client_auth: true,
+    self_signed_tls_client_auth: true,
+    client_secret_basic: false,
+    client_secret_post: false,
+  };
+  const withAny = { ...withKeys, client_secret_basic: true, client_secret_post: true };
   const allowed: Record<ProfileName, Record<AuthMethod, boolean>> = {
-    'fapi-ciba': {
-      private_key_jwt: true,
-      tls_client_auth: true,
-      self_signed_tls_client_auth: true,
-      client_secret_basic: false,
-      client_secret_post: false,
-    },
-    plain: {
-      private_key_jwt: true,
-      tls_client_auth: true,
-      self_signed_tls_client_auth: true,
-      client_secret_basic: true,
-      client_secret_post: true,
-    },
+    'fapi-ciba': withKeys,
+    'fapi1-advanced': withKeys,
+    fapi2: withKeys,
+    'wso2-compat': withAny,
+    plain: withAny,
   };
   const choices = PROFILE_NAMES.flatMap((profile) => AUTH_METHODS.map((method) => [profile, method, allowed[profile][method]] as const));
 
@@ -113,13 +142,38 @@ describe('a profile', () => {
     expect(checked({ ...unbound, profile: 'plain' })).toMatchObject({ tls_client_certificate_bound_access_tokens: false });
   });
 
+  test.each<[string, Partial<z.input<typeof clientMetadata>>]>([
+    ['push for a FAPI client', { ...PING, backchannel_token_delivery_mode: 'push' }],
+    ['ping without an endpoint', { backchannel_token_delivery_mode: 'ping' }],
+    ['poll with an endpoint', { ...PING, backchannel_token_delivery_mode: 'poll' }],
+    ['both kinds of keys', { jwks_uri: 'https://tpp.example/jwks' }],
+    ['tokens that are bound in both ways', { profile: 'plain', dpop_bound_access_tokens: true }],
+    ['FAPI 2 without a binding', { profile: 'fapi2', tls_client_certificate_bound_access_tokens: false }],
+    ['EdDSA outside FAPI 2', { token_endpoint_auth_signing_alg: 'EdDSA' }],
+    ['codes without a redirect URI', { grant_types: ['authorization_code'], response_types: ['code'] }],
+    ['codes without a response type', { grant_types: ['authorization_code'], redirect_uris: ['https://tpp.example/'] }],
+    ['a redirect URI without codes', { redirect_uris: ['https://tpp.example/'] }],
+    ['two subjects of its certificate', { ...everything, token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'tpp' }],
+  ])('refuses %s', (_, given) => expectRefusal(() => checked({ jwks, ...given }), 'invalid_request'));
+
+  test.each<[string, Partial<z.input<typeof clientMetadata>>]>([
+    ['ping for a FAPI client', PING],
+    ['push for a plain one', { ...PING, profile: 'plain', backchannel_token_delivery_mode: 'push' }],
+    ['FAPI 2 with DPoP and EdDSA', { ...DPOP, token_endpoint_auth_signing_alg: 'EdDSA' }],
+    ['keys by reference', { jwks: null, jwks_uri: 'https://tpp.example/jwks' }],
+    ['the code flow', { grant_types: ['authorization_code'], response_types: ['code'], redirect_uris: ['https://tpp.example/'] }],
+  ])('allows %s', (_, given) => expect(checked({ jwks, ...given })).toMatchObject(given));
+
   test('fapi-ciba wants signed requests of at most an hour', () =>
     expect(profileOf(checked({ jwks }))).toMatchObject({
       signingAlgs: ['PS256', 'ES256'],
       signedRequestRequired: true,
-      certificateBoundTokens: true,
+      senderConstraint: 'certificate',
       requestObjectSeconds: 3600,
     }));
   test('plain takes parameters as they are', () =>
-    expect(profileOf(checked({ jwks, profile: 'plain' }))).toMatchObject({ signedRequestRequired: false, certificateBoundTokens: false }));
+    expect(profileOf(checked({ jwks, profile: 'plain' }))).toMatchObject({
+      signedRequestRequired: false,
+      senderConstraint: 'as registered',
+    }));
 });

@@ -12,6 +12,7 @@ import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
 import { makeDecide } from '../../src/domain/decide.ts';
 import { OAuthError } from '../../src/domain/oauth-error.ts';
 import type { Ports } from '../../src/engine.ts';
+import { askedWith } from '../support/ceremony-facts.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
 import { racingStore } from '../support/racing-store.ts';
 import { temporaryFolder } from '../support/served.ts';
@@ -117,8 +118,10 @@ describe.each([
         intervalSeconds: 5,
         at,
         expiresAt,
+        deliveryMode: 'poll' as const,
+        dpopKeyThumbprint: null,
       };
-      await decide(cibaRequest, id, receive(received, null), command());
+      await decide(cibaRequest, id, receive(received, askedWith(null)), command());
       const shown = { psuId: 'psu', deviceId: 'phone', digest: 'digest', nonce: 'nonce', consentRevision: -1, at };
       await decide(cibaRequest, id, retrieve(shown, 'shown'), command());
       // The clocks of two nodes differ by a second: for one the request lives, for the other it is over.

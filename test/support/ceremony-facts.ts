@@ -1,4 +1,4 @@
-import type { Accounts } from '../../src/domain/ciba-request/decider.ts';
+import type { Accounts, Asked } from '../../src/domain/ciba-request/decider.ts';
 import type { CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
 import { type Consent, consent, type LodgedConsent } from '../../src/domain/consent/decider.ts';
 import type { ConsentFact } from '../../src/domain/consent/events.ts';
@@ -6,6 +6,14 @@ import { ID, stateOf } from './given.ts';
 
 type OfRequest<T extends CibaRequestFact['type']> = Extract<CibaRequestFact, { type: T }>;
 type OfConsent<T extends ConsentFact['type']> = Extract<ConsentFact, { type: T }>;
+
+/** What a request asks for besides its scope: nothing but this message. */
+export const askedWith = (bindingMessage: string | null): Asked => ({
+  bindingMessage,
+  authorizationDetails: null,
+  requestContext: null,
+  notificationToken: null,
+});
 
 /** The facts of one ceremony: a TPP asks at 1000, Alice's phone answers at 1020, the TPP has its tokens at 1030, at 1300 all is over. */
 export const received: OfRequest<'CibaRequestReceived'> = {
@@ -21,8 +29,10 @@ export const received: OfRequest<'CibaRequestReceived'> = {
     intervalSeconds: 5,
     at: 1000,
     expiresAt: 1300,
+    deliveryMode: 'poll',
+    dpopKeyThumbprint: null,
   },
-  personal: { bindingMessage: 'W4SCT' },
+  personal: askedWith('W4SCT'),
 };
 export const retrieved: OfRequest<'ConsentRetrieved'> = {
   type: 'ConsentRetrieved',
@@ -41,7 +51,7 @@ const answered = {
 export const approved: OfRequest<'CibaRequestApproved'> = {
   type: 'CibaRequestApproved',
   data: answered,
-  personal: { answer: 'jws', accountIds: ['account-1'] },
+  personal: { answer: 'jws', accountIds: ['account-1'], authorizationDetails: null },
 };
 export const denied: OfRequest<'CibaRequestDenied'> = {
   type: 'CibaRequestDenied',
@@ -60,7 +70,7 @@ export const lodged: OfConsent<'ConsentLodged'> = {
 export const authorisedBy = (requestId: string): OfConsent<'ConsentAuthorised'> => ({
   type: 'ConsentAuthorised',
   data: { requestId, psuId: 'alice', deviceId: 'phone', digest: 'digest', at: 1020 },
-  personal: { accountIds: ['account-1'] },
+  personal: { accountIds: ['account-1'], authorizationDetails: null },
 });
 export const authorised = authorisedBy(ID);
 export const rejected: OfConsent<'ConsentRejected'> = { type: 'ConsentRejected', data: authorised.data };

@@ -6,6 +6,7 @@ import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts'
 import { jwsReader } from '../../src/adapters/jose/jws-reader.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
+import { outboundClient } from '../../src/adapters/outbound/outbound.ts';
 import { inMemoryPushSender } from '../../src/adapters/push/in-memory.ts';
 import { sqliteReplayGuard } from '../../src/adapters/replay-guard.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
@@ -62,6 +63,7 @@ export const testEngine = async (
     replayGuard: sqliteReplayGuard(':memory:', systemClock),
     directory: people,
     pushSender: inMemoryPushSender(),
+    outbound: outboundClient({ development: true }),
     clock: systemClock,
     ids: systemIds,
     ...given,

@@ -28,6 +28,7 @@ import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { PushOutcome } from '../../src/domain/ports/push-sender.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
 import { attempted, push } from '../../src/domain/push/decider.ts';
+import { askedWith } from './ceremony-facts.ts';
 
 const SCOPE = 'openid accounts';
 const ACCOUNTS = ['account-1', 'account-2'];
@@ -61,6 +62,7 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     tokenHash: tokenHash(grantId, n),
     scope: SCOPE,
     certificateThumbprint: null,
+    dpopKeyThumbprint: null,
     at: clock(),
     expiresAt: clock() + 600,
   });
@@ -129,9 +131,9 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
       const origin = by.consentId === null ? ('request' as const) : ('lodged' as const);
       const data = {
         ...{ clientId, psuId, consentId, consentOrigin: origin, scope: SCOPE, acr: null, certificateThumbprint: null, intervalSeconds: 5 },
-        ...{ at: clock(), expiresAt: clock() + lifeSeconds },
+        ...{ at: clock(), expiresAt: clock() + lifeSeconds, deliveryMode: 'poll' as const, dpopKeyThumbprint: null },
       };
-      return decide(cibaRequest, requestId, receive(data, `message of ${requestId}`), as('client', clientId, consentId));
+      return decide(cibaRequest, requestId, receive(data, askedWith(`message of ${requestId}`)), as('client', clientId, consentId));
     },
     async push(requestId: string, deviceId: string, outcome: PushOutcome) {
       const { psuId, consentId, expiresAt } = await requestOf(requestId);
@@ -190,7 +192,8 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     /** The grant of a request that was redeemed. */
     async openGrant(requestId: string) {
       const { clientId, psuId, consentId } = await requestOf(requestId);
-      const opened = { clientId, psuId, consentId, requestId, authTime: clock(), acr: null, scope: SCOPE, at: clock() };
+      const unbound = { certificateThumbprint: null, dpopKeyThumbprint: null, hasAuthorizationDetails: false };
+      const opened = { clientId, psuId, consentId, requestId, authTime: clock(), acr: null, scope: SCOPE, at: clock(), ...unbound };
       const refreshToken = { tokenHash: tokenHash(requestId, 'refresh'), at: clock(), expiresAt: clock() + 6000 };
       return decide(grant, requestId, open(opened, accessToken(requestId, 0), refreshToken), as('client', clientId, consentId));
     },

@@ -1,14 +1,16 @@
+import { isUtf8 } from 'node:buffer';
 import { constants, createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
 import type { DecodedJws, JwsAlg, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
 import { derFromJose } from './ecdsa-format.ts';
 
 const MAX_LENGTH = 16_384;
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
-// A key or an extension that the sender chose has no say here (RFC 7515, section 4.1; RFC 8725, section 3).
-const REFUSED_HEADERS = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64', 'zip'];
+// A key or an extension that the sender chose has no say here (RFC 7515, section 4.1; RFC 8725, section 3); `jwk` has in `decodeWithJwk`.
+const REFUSED_HEADERS = ['jku', 'x5u', 'x5c', 'crit', 'b64', 'zip'];
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 const RSA_BITS = { least: 2048, most: 4096 };
-// FIPS 186-5, section 5.4. With an exponent of 1 everybody can sign.
-const LEAST_RSA_EXPONENT = 65_537n;
+// FIPS 186-5, section 5.4. With an exponent of 1 everybody can sign; with one as long as the modulus a check takes milliseconds.
+const RSA_EXPONENT = { least: 65_537n, below: 2n ** 256n };
 
 interface ImportedKey extends PublicKey {
   key: KeyObject;
@@ -17,28 +19,59 @@ interface ImportedKey extends PublicKey {
 /** Checks signatures with node:crypto in its cheapest form: jose goes through WebCrypto, at 1.6 times the CPU (docs/decisions). */
 export const jwsReader: JwsReader = {
   decode(jws) {
-    if (jws.length > MAX_LENGTH || !COMPACT.test(jws)) return null;
-    const [first, second] = [jws.indexOf('.'), jws.lastIndexOf('.')];
-    const header = jsonObject(jws.slice(0, first));
-    const claims = jsonObject(jws.slice(first + 1, second));
-    if (header === null || claims === null || REFUSED_HEADERS.some((name) => name in header)) return null;
-    const { alg, kid = null, typ = null } = header;
-    if (typeof alg !== 'string' || !optionalText(kid) || !optionalText(typ)) return null;
-    return {
-      header: { alg, kid, typ },
-      claims,
-      verify: (key) => alg === key.alg && signatureFits(key as ImportedKey, jws.slice(0, second), jws.slice(second + 1)),
-    } satisfies DecodedJws;
+    const read = partsOf(jws);
+    return read === null || read.jwk !== undefined ? null : read.decoded;
+  },
+
+  decodeWithJwk(jws) {
+    const read = partsOf(jws);
+    const key = read === null ? null : importable(read.jwk);
+    if (read === null || key === null || !read.decoded.verify(key)) return null;
+    const { header, claims } = read.decoded;
+    if (header.kid !== null && key.kid !== null && header.kid !== key.kid) return null;
+    return { header: { alg: key.alg, typ: header.typ }, claims, key };
   },
 
   publicKey(jwk): ImportedKey {
-    if ('d' in jwk || 'k' in jwk) throw new TypeError('the key is not public');
+    if (PRIVATE_MEMBERS.some((member) => member in jwk)) throw new TypeError('the key is not public');
     const key = createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' });
-    const alg = algorithmOf(key);
+    const alg = algorithmOf(key, jwk['crv']);
     if (typeof jwk['alg'] === 'string' && jwk['alg'] !== alg)
       throw new TypeError(`a key of this type is used with ${alg}, not ${jwk['alg']}`);
-    return { key, alg, kid: typeof jwk['kid'] === 'string' ? jwk['kid'] : null, thumbprint: thumbprintOf(key) };
+    let thumbprint: string | undefined;
+    return {
+      key,
+      alg,
+      kid: typeof jwk['kid'] === 'string' ? jwk['kid'] : null,
+      // Costs as much as the import, and few ask for it.
+      get thumbprint() {
+        thumbprint ??= thumbprintOf(key);
+        return thumbprint;
+      },
+    };
   },
+};
+
+const partsOf = (jws: string): { decoded: DecodedJws; jwk: unknown } | null => {
+  if (jws.length > MAX_LENGTH || !COMPACT.test(jws)) return null;
+  const [first, second] = [jws.indexOf('.'), jws.lastIndexOf('.')];
+  const header = jsonObject(jws.slice(0, first));
+  const claims = jsonObject(jws.slice(first + 1, second));
+  if (header === null || claims === null || REFUSED_HEADERS.some((name) => name in header)) return null;
+  const { alg, kid, typ, jwk } = header;
+  if (typeof alg !== 'string' || !optionalText(kid) || !optionalText(typ)) return null;
+  const verify = (key: PublicKey) => alg === key.alg && signatureFits(key as ImportedKey, jws.slice(0, second), jws.slice(second + 1));
+  return { decoded: { header: { alg, kid: kid ?? null, typ: typ ?? null }, claims, verify }, jwk };
+};
+
+// Whatever is wrong with a key that a stranger sent, it is no key.
+const importable = (jwk: unknown): PublicKey | null => {
+  if (!isObject(jwk)) return null;
+  try {
+    return jwsReader.publicKey(jwk);
+  } catch {
+    return null;
+  }
 };
 
 /** The RFC 7638 thumbprint (SHA-256) of a public key. */
@@ -48,18 +81,21 @@ export const thumbprintOf = (key: KeyObject): string => {
   return hash('sha256', JSON.stringify({ crv, e, kty, n, x, y }), 'base64url');
 };
 
-const algorithmOf = (key: KeyObject): JwsAlg => {
-  const { namedCurve, modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
+const algorithmOf = (key: KeyObject, curve: unknown): JwsAlg => {
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA';
-  if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256';
-  const strongRsa = modulusLength >= RSA_BITS.least && modulusLength <= RSA_BITS.most && publicExponent >= LEAST_RSA_EXPONENT;
-  if (key.asymmetricKeyType === 'rsa' && strongRsa) return 'PS256';
-  throw new TypeError('the key must be RSA of 2048 to 4096 bits with an exponent of at least 65537, P-256 or Ed25519');
+  if (key.asymmetricKeyType === 'ec' && curve === 'P-256') return 'ES256';
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyType === 'rsa' ? (key.asymmetricKeyDetails ?? {}) : {};
+  const fitModulus = modulusLength >= RSA_BITS.least && modulusLength <= RSA_BITS.most;
+  const fitExponent = publicExponent >= RSA_EXPONENT.least && publicExponent < RSA_EXPONENT.below;
+  if (key.asymmetricKeyType === 'rsa' && fitModulus && fitExponent) return 'PS256';
+  throw new TypeError('the key must be RSA of 2048 to 4096 bits with an exponent from 65537 to 2^256, P-256 or Ed25519');
 };
 
 const signatureFits = ({ alg, key }: ImportedKey, signed: string, signature: string): boolean => {
   const data = Buffer.from(signed);
   const bytes = Buffer.from(signature, 'base64url');
+  // One signature has one spelling: the bits that decoding throws away are zero (RFC 4648, section 3.5).
+  if (bytes.toString('base64url') !== signature) return false;
   switch (alg) {
     case 'ES256': {
       const der = derFromJose(bytes);
@@ -72,13 +108,33 @@ const signatureFits = ({ alg, key }: ImportedKey, signed: string, signature: str
   }
 };
 
-const optionalText = (value: unknown): value is string | null => value === null || typeof value === 'string';
+const optionalText = (value: unknown): value is string | undefined => value === undefined || typeof value === 'string';
 
 const jsonObject = (part: string): Record<string, unknown> | null => {
   try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+    const bytes = Buffer.from(part, 'base64url');
+    // RFC 7515, section 5.2: valid UTF-8 of a valid JSON object.
+    if (!isUtf8(bytes)) return null;
+    const text = bytes.toString();
+    const value: unknown = JSON.parse(text);
+    return isObject(value) && namesOnce(value, text) ? value : null;
   } catch {
     return null;
   }
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+// A name that stands twice says one thing here and another elsewhere (RFC 7515, section 4; RFC 7519, section 4).
+const namesOnce = (value: object, text: string): boolean =>
+  // Most tokens were written as JSON.stringify writes, which is the cheaper question.
+  JSON.stringify(value) === text || text.replaceAll(JSON_TEXT, '').split(':').length - 1 === memberCount(value);
+
+const JSON_TEXT = /"(?:[^"\\]|\\.)*"/g;
+
+const memberCount = (value: unknown): number => {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = Array.isArray(value) ? 0 : Object.keys(value).length;
+  for (const member of Object.values(value)) count += memberCount(member);
+  return count;
 };

@@ -36,8 +36,16 @@ const proofClaims = z.object({
   body_digest: z.string().optional(),
 });
 
+const times = z.object({ exp: z.number().optional(), nbf: z.number().optional(), iat: z.number().optional() });
+
+/** Whether the times that a statement carries, whatever it must carry, allow it now (RFC 7519, sections 4.1.4 to 4.1.6). */
+export const timely = (claims: DecodedJws['claims'], at: number): boolean => {
+  const { success, data } = times.safeParse(claims);
+  return success && (data.exp ?? at + 1) > at && Math.max(data.nbf ?? at, data.iat ?? at) <= at + PROOF_SECONDS;
+};
+
 /** Statements of registered devices: read on the device's own stream, with the key that stands there. */
-export const makeDeviceStatements = ({ load, jws }: { load: Load; jws: JwsReader }) => {
+export const makeDeviceStatements = ({ load, jws, clock }: { load: Load; jws: JwsReader; clock: Clock }) => {
   const keys = new LRUCache<string, PublicKey>({ max: MAX_KEYS });
   const keyOf = ({ keyThumbprint, publicKey }: RegisteredDevice): PublicKey => {
     const known = keys.get(keyThumbprint);
@@ -55,6 +63,7 @@ export const makeDeviceStatements = ({ load, jws }: { load: Load; jws: JwsReader
     const registered = activeDevice(await load(device, deviceId));
     if (!decoded.verify(keyOf(registered)))
       throw new OAuthError('invalid_token', 'the signature is not of the key that the device registered');
+    if (!timely(decoded.claims, clock())) throw new OAuthError('invalid_token', 'the statement is not valid at this time');
     return { claims: decoded.claims, deviceId, registered };
   };
 };

@@ -14,7 +14,7 @@ import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
 import type { Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
-import { STATEMENT } from './device-auth.ts';
+import { STATEMENT, timely } from './device-auth.ts';
 
 const Registration = z.strictObject({ registration: z.string().max(16_384) });
 const SVG_FIRST = /^\s*image\/svg\+xml\s*(?:[;,]|$)/i;
@@ -88,7 +88,7 @@ export const enrolmentRoutes = (deps: Deps): Route[] => {
         const claims = parse(registrationClaims, decoded.claims);
         const { device_id: deviceId, challenge, public_key: publicKey, name, model, push_token: pushToken = null } = claims;
         const key = importable(jws, publicKey);
-        if (!decoded.verify(key) || claims.aud !== issuer)
+        if (!decoded.verify(key) || claims.aud !== issuer || !timely(decoded.claims, clock()))
           throw new OAuthError('invalid_request', 'registration is not signed here and now by the key that it names');
         const keyThumbprint = key.thumbprint;
         if (keyOfAnotherDevice(readModels.rows, keyThumbprint, deviceId))
@@ -96,6 +96,8 @@ export const enrolmentRoutes = (deps: Deps): Route[] => {
         const offered = await load(device, deviceId);
         // Several offers may be open at once: each of them was within the limit when it was made.
         if (offered.status === 'offered') withinLimit(offered.psuId);
+        if (offered.status !== 'absent' && (decoded.header.kid ?? deviceId) !== deviceId)
+          throw new OAuthError('not_found', 'no such enrolment: kid names another device than device_id');
         const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: deviceId, causationId: null };
         const at = clock();
         const decision = register({ challengeHash: ids.hash(challenge), publicKey, keyThumbprint, name, model, pushToken, at });

@@ -28,6 +28,9 @@ import { PATHS } from '../surface.ts';
 import { type DeviceStatements, type Proven, type ProvenDevice, STATEMENT } from './device-auth.ts';
 import { offeredAccounts, openShown, shownText } from './shown-request.ts';
 
+// A phone signs at the moment of the tap.
+const MAX_ANSWER_SECONDS = 600;
+
 const Answer = z.strictObject({ answer: z.string().max(16_384) });
 const answerClaims = z.object({
   aud: z.string(),
@@ -100,7 +103,8 @@ const answerHandler = ({ decide, persist, load, statements, sealer, readModels, 
     const at = clock();
     if (claims.aud !== issuer || claims.request_id !== requestId || claims.device_id !== deviceId)
       throw new OAuthError('invalid_token', 'the answer is for another request, or of another device');
-    if (claims.exp <= at) throw new OAuthError('invalid_token', 'the answer has expired: sign it again');
+    if (claims.exp <= at || claims.exp > at + MAX_ANSWER_SECONDS)
+      throw new OAuthError('invalid_token', 'the answer has expired or lives too long: sign it again');
     const { psuId, keyThumbprint } = registered;
     const { verdict, digest, nonce, account_ids: accountIds } = claims;
     const consentId = findPending(readModels.rows, requestId)?.consent_id ?? ofPsu(await load(cibaRequest, requestId), psuId).consentId;

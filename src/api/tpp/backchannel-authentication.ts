@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import { cibaRequest, receive } from '../../domain/ciba-request/decider.ts';
 import { requestIdOf } from '../../domain/ciba-request/id.ts';
 import {
@@ -27,6 +28,8 @@ import type { ReadRequestObject } from './request-object.ts';
 
 // An ID token names its PSU for as long as a bank keeps a customer signed up for a TPP.
 const MAX_HINT_AGE_SECONDS = 90 * 86_400;
+
+const idTokenClaims = z.object({ iss: z.string(), sub: z.string(), aud: z.union([z.string(), z.array(z.string())]), iat: z.number() });
 
 export interface BackchannelSettings {
   issuer: string;
@@ -69,14 +72,10 @@ export const backchannelAuthentication = (deps: {
       if (psuId === null) throw new OAuthError('unknown_user_id', 'login_hint names no PSU of this ASPSP');
       return psuId;
     }
-    const claims = await signer.verify(hint.value, 'JWT');
-    if (
-      claims?.['iss'] !== settings.issuer ||
-      ![claims['aud']].flat().includes(clientId) ||
-      Number(claims['iat']) < clock() - MAX_HINT_AGE_SECONDS
-    )
+    const { data: claims } = idTokenClaims.safeParse(await signer.verify(hint.value, 'JWT'));
+    if (claims?.iss !== settings.issuer || ![claims.aud].flat().includes(clientId) || claims.iat < clock() - MAX_HINT_AGE_SECONDS)
       throw new OAuthError('invalid_request', 'id_token_hint is no ID token that was issued here to this client');
-    const psuId = String(claims['sub']);
+    const psuId = claims.sub;
     if (!(await directory.exists(psuId))) throw new OAuthError('unknown_user_id', 'id_token_hint names no PSU of this ASPSP');
     return psuId;
   };
@@ -117,7 +116,10 @@ export const backchannelAuthentication = (deps: {
       intervalSeconds: settings.intervalSeconds,
       at,
       expiresAt: at + expiresIn,
+      deliveryMode: metadata.backchannel_token_delivery_mode,
+      dpopKeyThumbprint: null,
     };
+    const asked = { bindingMessage, authorizationDetails: null, requestContext: null, notificationToken: null };
     const command = {
       id: ids.uuid(),
       actor: { kind: 'client', id: clientId } as const,
@@ -125,7 +127,7 @@ export const backchannelAuthentication = (deps: {
       causationId: null,
       fresh: true,
     };
-    await decide(cibaRequest, requestId, receive(received, bindingMessage), command);
+    await decide(cibaRequest, requestId, receive(received, asked), command);
     return json(200, { auth_req_id: authReqId, expires_in: expiresIn, interval: settings.intervalSeconds });
   };
 };

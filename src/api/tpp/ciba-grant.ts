@@ -40,14 +40,15 @@ export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens
     const issued = { authReqId, accessToken: accessToken.token, refreshToken: refreshToken?.token ?? null };
     const idToken = await tokens.idToken(content, issued, metadata);
 
-    const opened = { clientId, psuId, consentId, requestId, authTime, acr, scope, at };
+    const binding = { certificateThumbprint, dpopKeyThumbprint: null };
+    const opened = { clientId, psuId, consentId, requestId, authTime, acr, scope, at, ...binding, hasAuthorizationDetails: false };
     const command = {
       id: ids.uuid(),
       actor: { kind: 'client', id: clientId } as const,
       correlationId: consentId,
       causationId: answer?.eventId ?? null,
     };
-    await decide(grant, grantId, open(opened, { ...accessToken.fact, scope, certificateThumbprint }, refreshToken?.fact ?? null), command);
+    await decide(grant, grantId, open(opened, { ...accessToken.fact, scope, ...binding }, refreshToken?.fact ?? null), command);
     return json(200, {
       access_token: accessToken.token,
       token_type: 'Bearer',

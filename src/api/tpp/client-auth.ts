@@ -81,7 +81,9 @@ export const makeAuthenticateClient = (deps: {
   const assertionIsGood = async (decoded: DecodedJws, clientId: string, client: KnownClient): Promise<boolean> => {
     const { success, data: claims } = assertionClaims.safeParse(decoded.claims);
     const registeredAlg = client.metadata.token_endpoint_auth_signing_alg;
-    const { alg } = decoded.header;
+    const { alg, typ } = decoded.header;
+    // RFC 8725, section 3.11: what says that it is something else is no assertion.
+    if (typ !== null && !['jwt', 'client-authentication+jwt'].includes(typ.toLowerCase())) return false;
     if (!success || !profileOf(client.metadata).signingAlgs.includes(alg) || (registeredAlg !== null && alg !== registeredAlg))
       return false;
     const at = clock();

@@ -27,6 +27,8 @@ export const clientCredentialsGrant =
       causationId: null,
       fresh: true,
     };
-    await decide(grant, grantId, open({ ...nobody, clientId, scope, at }, { ...fact, scope, certificateThumbprint }, null), command);
+    const binding = { certificateThumbprint, dpopKeyThumbprint: null };
+    const opened = { ...nobody, clientId, scope, at, ...binding, hasAuthorizationDetails: false };
+    await decide(grant, grantId, open(opened, { ...fact, scope, ...binding }, null), command);
     return json(200, { access_token: token, token_type: 'Bearer', expires_in: fact.expiresAt - at, scope });
   };

@@ -36,6 +36,6 @@ export const refreshTokenGrant =
       correlationId: consentId ?? grantId,
       causationId: null,
     };
-    await decide(grant, grantId, refresh(by, { ...fact, scope, certificateThumbprint }), command);
+    await decide(grant, grantId, refresh(by, { ...fact, scope, certificateThumbprint, dpopKeyThumbprint: null }), command);
     return json(200, { access_token: token, token_type: 'Bearer', expires_in: fact.expiresAt - at, scope });
   };

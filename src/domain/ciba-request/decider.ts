@@ -6,6 +6,8 @@ import { type CibaRequestEvent, type CibaRequestEvents, type CibaRequestFact, ci
 
 type DataOf<T extends CibaRequestFact['type']> = Extract<CibaRequestFact, { type: T }>['data'];
 type Received = DataOf<'CibaRequestReceived'>;
+/** The personal part of what was asked. */
+export type Asked = Extract<CibaRequestFact, { type: 'CibaRequestReceived' }>['personal'];
 export type Verdict = 'approved' | 'denied';
 
 /** One showing of the request on a device. */
@@ -72,9 +74,9 @@ const answerOf = (
 
 /** A TPP asks for a PSU's consent (CIBA Core 1.0, section 7). The id is fresh, so a request that is there already is a repeat. */
 export const receive =
-  (data: Received, bindingMessage: string | null): Decides =>
+  (data: Received, asked: Asked): Decides =>
   (request) =>
-    request.status === 'absent' ? [{ type: 'CibaRequestReceived', data, personal: { bindingMessage } }] : [];
+    request.status === 'absent' ? [{ type: 'CibaRequestReceived', data, personal: asked }] : [];
 
 /** The request as the PSU may see it: what is not theirs does not exist. */
 export const ofPsu = (request: CibaRequest, psuId: string): ReceivedCibaRequest => {
@@ -146,7 +148,7 @@ export const answer =
     const personal = { answer: by.jws, accountIds: [...by.accountIds] };
     if (by.verdict === 'denied') return [{ type: 'CibaRequestDenied', data, personal }];
     chosenFrom(accounts.offered(retrieval), by.accountIds);
-    return [{ type: 'CibaRequestApproved', data, personal }];
+    return [{ type: 'CibaRequestApproved', data, personal: { ...personal, authorizationDetails: null } }];
   };
 
 const isRepeat = (given: Answer, by: SignedAnswer, { chosen }: Accounts): boolean =>

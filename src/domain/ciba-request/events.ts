@@ -38,13 +38,45 @@ const answered = z.strictObject({
 /** The device's signature over what it answered, as it came: nobody but the device can make it. */
 const evidence = z.strictObject({ answer: z.string(), accountIds: z.array(z.string()) });
 
+const receivedV2 = received.extend({
+  deliveryMode: z.enum(['poll', 'ping', 'push']),
+  /** The JWK thumbprint of the DPoP key that the request came with, or null. */
+  dpopKeyThumbprint: z.string().nullable(),
+});
+/** Checked by the schemas of their types before they were recorded (RFC 9396). */
+export const authorizationDetails = z.array(z.looseObject({ type: z.string() })).nullable();
+const asked = z.strictObject({ bindingMessage: z.string().nullable() });
+const askedV2 = asked.extend({
+  authorizationDetails,
+  requestContext: z.record(z.string(), z.unknown()).nullable(),
+  /** `client_notification_token`: the bearer token of our calls to the client (CIBA Core 1.0, section 7.1). */
+  notificationToken: z.string().nullable(),
+});
+/** What the PSU approved of the authorization details: all of them, or less. */
+const evidenceV2 = evidence.extend({ authorizationDetails });
+const cancelled = z.strictObject({ reason: z.enum(['consent_ended', 'client_disabled']), at: z.int() });
+const cancelledV2 = z.strictObject({
+  reason: z.enum(['consent_ended', 'client_disabled', 'cancelled_by_client', 'superseded']),
+  at: z.int(),
+});
+
 /** What happens to one CIBA request. Its id is the hash of its auth_req_id, which itself is nowhere kept. */
 export const cibaRequestEvents = defineEvents('cibaRequest', {
-  CibaRequestReceived: versioned(received, z.strictObject({ bindingMessage: z.string().nullable() })),
+  CibaRequestReceived: versioned(received, asked).next(
+    receivedV2,
+    (v1) => ({ ...v1, deliveryMode: 'poll' as const, dpopKeyThumbprint: null }),
+    askedV2,
+    (v1) => ({ ...v1, authorizationDetails: null, requestContext: null, notificationToken: null }),
+  ),
   ConsentRetrieved: versioned(retrieved, z.strictObject({ shown: z.string() })),
-  CibaRequestApproved: versioned(answered, evidence),
+  CibaRequestApproved: versioned(answered, evidence).next(
+    answered,
+    (v1) => v1,
+    evidenceV2,
+    (v1) => ({ ...v1, authorizationDetails: null }),
+  ),
   CibaRequestDenied: versioned(answered, evidence),
-  CibaRequestCancelled: versioned(z.strictObject({ reason: z.enum(['consent_ended', 'client_disabled']), at: z.int() })),
+  CibaRequestCancelled: versioned(cancelled).next(cancelledV2, (v1) => v1),
   CibaRequestExpired: versioned(z.strictObject({ at: z.int() })),
   CibaRequestRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
 });

@@ -3,7 +3,9 @@ import { OAuthError } from '../oauth-error.ts';
 import { type ClientEvents, clientEvents } from './events.ts';
 import { type ClientMetadata, checkMetadata } from './metadata.ts';
 
-export type Client = { status: 'absent' } | { status: 'active' | 'disabled'; metadata: ClientMetadata; secretHash: string | null };
+export type Client =
+  | { status: 'absent' }
+  | { status: 'active' | 'disabled'; metadata: ClientMetadata; secretHash: string | null; registrationTokenHash: string | null };
 export type RegisteredClient = Exclude<Client, { status: 'absent' }>;
 type Decides = Decision<Client, ClientEvents>;
 
@@ -12,7 +14,10 @@ export const client: Decider<Client, ClientEvents> = {
   events: clientEvents,
   initial: { status: 'absent' },
   evolve(state, event) {
-    if (event.type === 'ClientRegistered') return { status: 'active', metadata: event.data.metadata, secretHash: event.data.secretHash };
+    if (event.type === 'ClientRegistered') {
+      const { metadata, secretHash, registrationTokenHash } = event.data;
+      return { status: 'active', metadata, secretHash, registrationTokenHash };
+    }
     if (state.status === 'absent') return state;
     switch (event.type) {
       case 'ClientMetadataReplaced':
@@ -23,14 +28,14 @@ export const client: Decider<Client, ClientEvents> = {
   },
 };
 
-/** Registers a client under a client_id that was never used. */
+/** Registers a client under a client_id that was never used; one that registered itself has a registration access token. */
 export const register =
-  (metadata: ClientMetadata, secretHash: string | null, at: number): Decides =>
+  (metadata: ClientMetadata, secretHash: string | null, at: number, registrationTokenHash: string | null = null): Decides =>
   (state) => {
     if (state.status !== 'absent') throw new OAuthError('conflict', 'the client_id is taken');
     if (needsSecret(metadata) !== (secretHash !== null))
       throw new OAuthError('invalid_request', 'a client_secret belongs to client_secret_basic and client_secret_post');
-    return [{ type: 'ClientRegistered', data: { metadata: checkMetadata(metadata), secretHash, at } }];
+    return [{ type: 'ClientRegistered', data: { metadata: checkMetadata(metadata), secretHash, at, registrationTokenHash } }];
   };
 
 const needsSecret = ({ token_endpoint_auth_method: method }: ClientMetadata): boolean => method.startsWith('client_secret_');

@@ -85,7 +85,11 @@ export interface Persist {
 export const authorise =
   ({ data, accountIds, lodged }: Persist): Decides =>
   (state) => {
-    const authorised: ConsentFact = { type: 'ConsentAuthorised', data, personal: { accountIds: [...accountIds] } };
+    const authorised: ConsentFact = {
+      type: 'ConsentAuthorised',
+      data,
+      personal: { accountIds: [...accountIds], authorizationDetails: null },
+    };
     if (state.status === 'absent') return lodged === null ? [] : [{ type: 'ConsentLodged', data: lodged }, authorised];
     return state.status === 'awaitingAuthorisation' && !over(state, data.at) ? [authorised] : [];
   };

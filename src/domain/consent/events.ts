@@ -19,7 +19,7 @@ const lodged = z.strictObject({
   at: z.int(),
 });
 const persisted = z.strictObject({
-  /** The CIBA request whose answer this is. */
+  /** The CIBA request, or the authorization request, whose answer this is. */
   requestId: z.string(),
   psuId: z.string(),
   deviceId: z.string(),
@@ -27,11 +27,26 @@ const persisted = z.strictObject({
   at: z.int(),
 });
 
+const persistedV2 = persisted.extend({
+  /** The device that signed the answer; null where it was given in a session of the redirect flow. */
+  deviceId: z.string().nullable(),
+});
+const chosen = z.strictObject({ accountIds: z.array(z.string()) });
+const chosenV2 = chosen.extend({
+  /** What was approved of the authorization details that were asked for (RFC 9396), or null where none were. */
+  authorizationDetails: z.array(z.looseObject({ type: z.string() })).nullable(),
+});
+
 /** What happens to one consent. */
 export const consentEvents = defineEvents('consent', {
   ConsentLodged: versioned(lodged),
-  ConsentAuthorised: versioned(persisted, z.strictObject({ accountIds: z.array(z.string()) })),
-  ConsentRejected: versioned(persisted),
+  ConsentAuthorised: versioned(persisted, chosen).next(
+    persistedV2,
+    (v1) => v1,
+    chosenV2,
+    (v1) => ({ ...v1, authorizationDetails: null }),
+  ),
+  ConsentRejected: versioned(persisted).next(persistedV2, (v1) => v1),
   ConsentRevoked: versioned(z.strictObject({ by: z.enum(['client', 'psu', 'operator']), at: z.int() })),
   ConsentExpired: versioned(z.strictObject({ at: z.int() })),
 });

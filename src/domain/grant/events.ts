@@ -21,13 +21,32 @@ const issued = z.strictObject({
   expiresAt: z.int(),
 });
 
+const openedV2 = opened.extend({
+  /** What its tokens are bound to: `x5t#S256`, or the JWK thumbprint of a DPoP key. Both are null for bearer tokens. */
+  certificateThumbprint: z.string().nullable(),
+  dpopKeyThumbprint: z.string().nullable(),
+  /** Whether its consent holds authorization details, which its tokens then carry. */
+  hasAuthorizationDetails: z.boolean(),
+});
+const issuedV2 = issued.extend({ dpopKeyThumbprint: z.string().nullable() });
+const revoked = z.strictObject({ reason: z.enum(['consent_ended', 'client_disabled', 'token_revoked']), at: z.int() });
+const revokedV2 = z.strictObject({
+  reason: z.enum(['consent_ended', 'client_disabled', 'token_revoked', 'code_reused', 'refresh_token_reused']),
+  at: z.int(),
+});
+
 /** What tokens hang on. Tokens stand here as their SHA-256 hashes. */
 export const grantEvents = defineEvents('grant', {
-  GrantOpened: versioned(opened),
-  AccessTokenIssued: versioned(issued),
+  GrantOpened: versioned(opened).next(openedV2, (v1) => ({
+    ...v1,
+    certificateThumbprint: null,
+    dpopKeyThumbprint: null,
+    hasAuthorizationDetails: false,
+  })),
+  AccessTokenIssued: versioned(issued).next(issuedV2, (v1) => ({ ...v1, dpopKeyThumbprint: null })),
   RefreshTokenIssued: versioned(z.strictObject({ tokenHash: z.string(), at: z.int(), expiresAt: z.int() })),
   AccessTokenRevoked: versioned(z.strictObject({ tokenHash: z.string(), at: z.int() })),
-  GrantRevoked: versioned(z.strictObject({ reason: z.enum(['consent_ended', 'client_disabled', 'token_revoked']), at: z.int() })),
+  GrantRevoked: versioned(revoked).next(revokedV2, (v1) => v1),
 });
 export type GrantEvents = typeof grantEvents;
 export type GrantFact = FactOf<GrantEvents>;

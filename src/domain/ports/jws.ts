@@ -17,10 +17,22 @@ export interface DecodedJws {
   verify(key: PublicKey): boolean;
 }
 
+/** A compact JWS signed by the key that it carries. It proves that its sender holds the key, and nothing else: not who the sender is. */
+export interface SelfSignedJws {
+  header: { alg: JwsAlg; typ: string | null };
+  claims: Readonly<Record<string, unknown>>;
+  key: PublicKey;
+}
+
 /** Reads and checks signed statements of others (RFC 7515, compact serialization). */
 export interface JwsReader {
   /** Null for what is no compact JWS over a JSON object, is longer than 16 KiB, or brings its own key or extensions in its header. */
   decode(jws: string): DecodedJws | null;
+  /**
+   * For DPoP proofs alone (RFC 9449): only possession of the key is proved. Null for what `decode` refuses whatever its key, and when the
+   * `jwk` in its header is missing, is none that `publicKey` imports, has another `kid` than the header, or did not make the signature.
+   */
+  decodeWithJwk(jws: string): SelfSignedJws | null;
   /** Imports a public JWK. Throws for one that is malformed, weak, private, or of a type that none of the algorithms uses. */
   publicKey(jwk: Readonly<Record<string, unknown>>): PublicKey;
 }

@@ -1,0 +1,48 @@
+import type * as z from 'zod';
+import { memberNames, memberOf, type Narrowing, sameJson } from './narrowing.ts';
+
+/** One entry of `authorization_details` (RFC 9396, section 2). */
+export interface AuthorizationDetail {
+  readonly type: string;
+  readonly [member: string]: unknown;
+}
+
+/** A type of entry: what is well formed, how little of it the PSU may approve, and how it reads. */
+export interface DetailType {
+  readonly name: string;
+  readonly schema: z.ZodType<AuthorizationDetail>;
+  /** Whether the first is well formed, and has the rights of the second or fewer. */
+  narrows(approved: AuthorizationDetail, asked: AuthorizationDetail): boolean;
+  /** Short plain lines for the PSU. An entry that is not well formed is a fault. */
+  lines(entry: AuthorizationDetail): readonly string[];
+}
+
+/** The types that a server knows, by their names. */
+export type DetailTypes = ReadonlyMap<string, DetailType>;
+
+/**
+ * A type from its schema, which checks an entry, bounds how deep it goes, and changes nothing. Members that `narrowing` does not
+ * name are approved as they were asked for. The lines must tell everything that the PSU decides on.
+ */
+export const defineType = <Schema extends z.ZodObject<{ type: z.ZodLiteral<string> }, z.core.$strict>>({
+  schema,
+  narrowing,
+  lines,
+}: {
+  schema: Schema;
+  narrowing: { readonly [Member in keyof z.output<Schema>]?: Narrowing };
+  lines: (entry: z.output<Schema>) => readonly string[];
+}): DetailType => {
+  const rules = new Map(Object.entries<Narrowing | undefined>(narrowing));
+  return {
+    name: schema.shape.type.value,
+    schema,
+    narrows: (approved, asked) =>
+      memberNames(approved, asked).every((name) => (rules.get(name) ?? sameJson)(memberOf(approved, name), memberOf(asked, name))) &&
+      schema.safeParse(approved).success,
+    lines: (entry) => lines(schema.parse(entry)),
+  };
+};
+
+/** The registry of these types. */
+export const typesOf = (...types: readonly DetailType[]): DetailTypes => new Map(types.map((type) => [type.name, type]));

@@ -1,0 +1,313 @@
+import { testKey } from '../../support/jws.ts';
+import type { Bank } from './bank.ts';
+import { by, claiming, claimsText, type Forge, type Forgeries, headed, jws } from './forging.ts';
+import type { Kind, Place, Refusal } from './places.ts';
+
+/** A forgery that needs to know the bank, and is answered otherwise than the place does where it says so. */
+export interface PlacedForgery {
+  name: string;
+  forge(bank: Bank): Forge;
+  refusal?: Refusal;
+}
+
+const NOT_FOUND: Refusal = [404, 'not_found'];
+const CONFLICT: Refusal = [409, 'conflict'];
+const ACCESS_DENIED: Refusal = [403, 'access_denied'];
+const UNKNOWN_USER: Refusal = [400, 'unknown_user_id'];
+const DAY = 86_400;
+
+/** Claims in place of the right ones, signed by the right key. */
+const claims = (name: string, change: (bank: Bank) => object, refusal?: Refusal): PlacedForgery => ({
+  name,
+  forge: (bank) => claiming(change(bank)),
+  ...(refusal && { refusal }),
+});
+const header = (name: string, change: (bank: Bank) => object, refusal?: Refusal): PlacedForgery => ({
+  name,
+  forge: (bank) => headed(change(bank)),
+  ...(refusal && { refusal }),
+});
+const plain = (forgeries: Forgeries): PlacedForgery[] => Object.entries(forgeries).map(([name, forge]) => ({ name, forge: () => forge }));
+
+/** Values that are no moment, or none that can be meant. */
+const moments = (claim: string): PlacedForgery[] => {
+  const literal = (text: string): Forge =>
+    claimsText((json, honest) => json.replace(`"${claim}":${honest.claims[claim]}`, `"${claim}":${text}`));
+  return [
+    ...plain({
+      [`no ${claim}`]: claiming({ [claim]: undefined }),
+      [`${claim} null`]: claiming({ [claim]: null }),
+      [`${claim} true`]: claiming({ [claim]: true }),
+      [`${claim} a list`]: claiming(({ claims: right }) => ({ [claim]: [right[claim]] })),
+      [`${claim} an object`]: claiming(({ claims: right }) => ({ [claim]: { valueOf: right[claim] } })),
+      [`${claim} a text`]: claiming(({ claims: right }) => ({ [claim]: String(right[claim]) })),
+      [`${claim} the text NaN`]: claiming({ [claim]: 'NaN' }),
+      [`${claim} a date`]: claiming({ [claim]: '2999-01-01T00:00:00Z' }),
+      [`${claim} in milliseconds`]: claiming(({ claims: right }) => ({ [claim]: Number(right[claim]) * 1000 })),
+      [`${claim} huge`]: claiming({ [claim]: 1e300 }),
+      [`${claim} the largest safe integer`]: claiming({ [claim]: Number.MAX_SAFE_INTEGER }),
+      [`${claim} 0`]: claiming({ [claim]: 0 }),
+      [`${claim} negative`]: claiming({ [claim]: -1 }),
+      [`${claim} hugely negative`]: claiming({ [claim]: -1e300 }),
+      [`${claim} the literal NaN`]: literal('NaN'),
+      [`${claim} the literal Infinity`]: literal('Infinity'),
+      [`${claim} beyond all numbers`]: literal('1e400'),
+      [`${claim} in hex`]: literal('0xffffffff'),
+      [`${claim} with a leading zero`]: literal('09999999999'),
+    }),
+  ];
+};
+
+/** Values that are no name of the one who should be named. */
+const names = (claim: string): PlacedForgery[] =>
+  plain({
+    [`no ${claim}`]: claiming({ [claim]: undefined }),
+    [`${claim} null`]: claiming({ [claim]: null }),
+    [`${claim} empty`]: claiming({ [claim]: '' }),
+    [`${claim} a number`]: claiming({ [claim]: 1 }),
+    [`${claim} a list`]: claiming(({ claims: right }) => ({ [claim]: [right[claim]] })),
+    [`${claim} an object`]: claiming({ [claim]: { $ne: null } }),
+    [`${claim} unknown`]: claiming({ [claim]: 'nobody' }),
+    [`${claim} with a space behind it`]: claiming(({ claims: right }) => ({ [claim]: `${right[claim]} ` })),
+    [`${claim} with a NUL behind it`]: claiming(({ claims: right }) => ({ [claim]: `${right[claim]}\u0000` })),
+    [`${claim} in upper case`]: claiming(({ claims: right }) => ({ [claim]: String(right[claim]).toUpperCase() })),
+    [`${claim} SQL`]: claiming({ [claim]: "' or '1'='1" }),
+    [`${claim} __proto__`]: claiming({ [claim]: '__proto__' }),
+  });
+
+const jtis: PlacedForgery[] = plain({
+  'no jti': claiming({ jti: undefined }),
+  'jti null': claiming({ jti: null }),
+  'jti empty': claiming({ jti: '' }),
+  'jti a number': claiming({ jti: 1 }),
+  'jti a list': claiming({ jti: ['a'] }),
+  'jti an object': claiming({ jti: {} }),
+  'jti of 257 letters': claiming({ jti: 'x'.repeat(257) }),
+});
+
+const futures: PlacedForgery[] = [
+  claims('nbf in the future', ({ time }) => ({ nbf: time.clock() + 61 })),
+  claims('iat in the future', ({ time }) => ({ iat: time.clock() + 61 })),
+];
+const notNow: PlacedForgery[] = [
+  claims('nbf in the future', ({ time }) => ({ nbf: time.clock() + 3600 })),
+  claims('exp in the past', ({ time }) => ({ exp: time.clock() - 3600 })),
+];
+
+const assertions: PlacedForgery[] = [
+  ...moments('exp'),
+  ...names('iss'),
+  ...names('sub'),
+  ...jtis,
+  ...futures,
+  ...plain({ 'nbf a text': claiming({ nbf: '0' }), 'iat a text': claiming({ iat: '0' }), 'nbf null': claiming({ nbf: null }) }),
+  claims('exp now', ({ time }) => ({ exp: time.clock() })),
+  claims('exp a second ago', ({ time }) => ({ exp: time.clock() - 1 })),
+  claims('exp beyond the limit', ({ time }) => ({ exp: time.clock() + 361 })),
+  claims('iss another client', ({ otherTpp }) => ({ iss: otherTpp.clientId })),
+  claims('sub another client', ({ otherTpp }) => ({ sub: otherTpp.clientId })),
+  claims('iss and sub another client', ({ otherTpp: { clientId } }) => ({ iss: clientId, sub: clientId })),
+  claims('iss and sub a client that was disabled', ({ disabledTpp: { clientId } }) => ({ iss: clientId, sub: clientId })),
+  claims('iss and sub a client with a secret and the same key', ({ secretClientId: id }) => ({ iss: id, sub: id })),
+  claims('iss the server', ({ tested }) => ({ iss: tested.url })),
+  claims('aud an endpoint that is not there', ({ tested }) => ({ aud: `${tested.url}/oauth2/authorize` })),
+  {
+    name: 'the key of another client',
+    forge:
+      ({ otherTpp }) =>
+      (honest) =>
+        jws(honest.header, honest.claims, by(otherTpp.key)),
+  },
+  {
+    name: 'the key and the kid of another client',
+    forge:
+      ({ fapiTpps }) =>
+      (honest) =>
+        jws({ ...honest.header, kid: fapiTpps.ES256.key.kid }, honest.claims, by(fapiTpps.ES256.key)),
+  },
+];
+
+const requestObjects: PlacedForgery[] = [
+  ...moments('exp'),
+  ...moments('nbf'),
+  ...moments('iat').filter(({ name }) => !/ (0|negative|hugely negative)$/.test(name)),
+  ...names('iss'),
+  ...jtis,
+  ...futures,
+  claims('exp now', ({ time }) => ({ exp: time.clock() })),
+  claims('exp an hour ago', ({ time }) => ({ nbf: time.clock() - 3700, iat: time.clock() - 3700, exp: time.clock() - 3600 })),
+  claims('exp 70 minutes after nbf', ({ time }) => ({ exp: time.clock() + 4200 })),
+  claims('nbf 70 minutes ago', ({ time }) => ({ nbf: time.clock() - 4200, exp: time.clock() + 60 })),
+  claims('iss another client', ({ otherTpp }) => ({ iss: otherTpp.clientId })),
+  claims('iss the server', ({ tested }) => ({ iss: tested.url })),
+  claims('aud the endpoint', ({ tested }) => ({ aud: `${tested.url}/oauth2/ciba` })),
+  {
+    name: 'the key of another client',
+    forge:
+      ({ otherTpp }) =>
+      (honest) =>
+        jws(honest.header, honest.claims, by(otherTpp.key)),
+  },
+];
+
+/** By the key of the server itself: these show that a hint is judged by all that it says. */
+const idTokens: PlacedForgery[] = [
+  ...names('iss'),
+  claims('iss another server', () => ({ iss: 'https://other.example' })),
+  claims('aud another client', ({ otherTpp }) => ({ aud: otherTpp.clientId })),
+  claims('iat 91 days ago', ({ time }) => ({ iat: time.clock() - 91 * DAY })),
+  claims('no iat', () => ({ iat: undefined })),
+  claims('iat the text NaN', () => ({ iat: 'NaN' })),
+  claims('iat an object', () => ({ iat: {} })),
+  claims('sub a list', () => ({ sub: ['psu-alice'] })),
+  claims('sub nobody', () => ({ sub: 'nobody' }), UNKNOWN_USER),
+  {
+    name: 'the key of the client, under the kid of the server',
+    forge:
+      ({ tpps }) =>
+      (honest) =>
+        jws({ ...honest.header, alg: 'ES256' }, honest.claims, by(tpps.ES256.key)),
+  },
+  {
+    name: 'the key and the kid of the client',
+    forge:
+      ({ tpps }) =>
+      (honest) =>
+        jws({ ...honest.header, alg: 'ES256', kid: tpps.ES256.key.kid }, honest.claims, by(tpps.ES256.key)),
+  },
+  header('the kid of the other key of the server', ({ tested }) => ({ kid: kidFor(tested, 'PS256') })),
+];
+
+const kidFor = (tested: Bank['tested'], alg: string): unknown => tested.ports.signer.jwks().keys.find((jwk) => jwk['alg'] === alg)?.['kid'];
+
+const deviceKeys: PlacedForgery[] = [
+  header('the kid of another device', ({ tablet }) => ({ kid: tablet.deviceId }), NOT_FOUND),
+  header('the kid of a device of another PSU', ({ bobsDevice }) => ({ kid: bobsDevice.deviceId })),
+  header('the kid of a device that was revoked', ({ revokedDevice }) => ({ kid: revokedDevice.deviceId }), ACCESS_DENIED),
+  {
+    name: 'the key of another device',
+    forge:
+      ({ tablet }) =>
+      (honest) =>
+        jws(honest.header, honest.claims, by(tablet.key)),
+  },
+  {
+    name: 'the kid of a device that is only offered',
+    forge: (bank) => async (honest) => headed({ kid: (await bank.enrolment('ES256')).discovery.device_id })(honest),
+  },
+];
+
+const proofs: PlacedForgery[] = [
+  ...moments('iat'),
+  // The right method is in upper case.
+  ...names('htm').filter(({ name }) => name !== 'htm in upper case'),
+  ...names('htu'),
+  ...jtis,
+  ...notNow,
+  ...deviceKeys,
+  claims('iat 61 seconds ago', ({ time }) => ({ iat: time.clock() - 61 })),
+  claims('iat in 61 seconds', ({ time }) => ({ iat: time.clock() + 61 })),
+  claims('htm in lower case', () => ({ htm: 'get' })),
+  claims('htm another', () => ({ htm: 'DELETE' })),
+  claims('htu a URL', ({ tested }) => ({ htu: `${tested.url}/approver/v1/devices` })),
+  claims('htu with a slash behind it', () => ({ htu: '/approver/v1/devices/' })),
+  claims('htu with a query', () => ({ htu: '/approver/v1/devices?a=1' })),
+  claims('htu that goes up and down', () => ({ htu: '/approver/v1/x/../devices' })),
+  claims('htu that is encoded', () => ({ htu: '/approver/v1/%64evices' })),
+  claims('aud ours and another', ({ tested }) => ({ aud: [tested.url, 'https://other.example'] })),
+  {
+    name: 'the key and the kid of a device of another PSU, and the typ of an answer',
+    forge:
+      ({ bobsDevice }) =>
+      (honest) =>
+        jws({ ...honest.header, alg: 'ES256', typ: 'consent-answer+jwt', kid: bobsDevice.deviceId }, honest.claims, by(bobsDevice.key)),
+  },
+];
+
+const stranger = testKey('ES256');
+const { kty, crv, x, y } = stranger.publicJwk;
+const strangersKey = { kty, crv, x, y };
+
+const registrations: PlacedForgery[] = [
+  ...notNow,
+  header('a kid that is another device than the one it registers', ({ tablet }) => ({ kid: tablet.deviceId }), NOT_FOUND),
+  claims('aud ours and another', ({ tested }) => ({ aud: [tested.url, 'https://other.example'] })),
+  claims('the public_key of a stranger', () => ({ public_key: strangersKey })),
+  {
+    name: 'signed by a stranger',
+    forge: () => (honest) => jws({ ...honest.header, alg: 'ES256' }, honest.claims, by(stranger)),
+  },
+  {
+    name: 'signed by another device of the PSU',
+    forge:
+      ({ tablet }) =>
+      (honest) =>
+        jws({ ...honest.header, alg: 'ES256' }, honest.claims, by(tablet.key)),
+  },
+  claims('public_key a text', () => ({ public_key: JSON.stringify(strangersKey) })),
+  claims('public_key a list', () => ({ public_key: [strangersKey] })),
+  claims('public_key null', () => ({ public_key: null })),
+  claims('no public_key', () => ({ public_key: undefined })),
+  claims('public_key a secret', () => ({ public_key: { kty: 'oct', k: 'AAAA' } })),
+  claims('public_key a private one', () => ({ public_key: { ...strangersKey, d: stranger.privateKey.export({ format: 'jwk' }).d } })),
+  claims('public_key under another curve', () => ({ public_key: { ...strangersKey, crv: 'P-384' } })),
+  claims('public_key a point off the curve', () => ({ public_key: { ...strangersKey, y: x } })),
+  claims('challenge another', () => ({ challenge: 'x'.repeat(43) }), NOT_FOUND),
+  claims('challenge empty', () => ({ challenge: '' }), NOT_FOUND),
+  claims('no challenge', () => ({ challenge: undefined })),
+  claims('challenge a list', () => ({ challenge: [] })),
+  claims('device_id another', ({ tablet }) => ({ device_id: tablet.deviceId }), NOT_FOUND),
+  claims('device_id a path upwards', () => ({ device_id: '../../x' }), NOT_FOUND),
+  claims('device_id __proto__', () => ({ device_id: '__proto__' }), NOT_FOUND),
+  claims('no device_id', () => ({ device_id: undefined })),
+  claims('device_id a list', ({ tablet }) => ({ device_id: [tablet.deviceId] })),
+  claims('device_id of 129 letters', () => ({ device_id: 'x'.repeat(129) })),
+];
+
+const answers: PlacedForgery[] = [
+  ...moments('exp'),
+  ...names('request_id'),
+  ...names('device_id'),
+  ...deviceKeys,
+  ...futures,
+  claims('exp now', ({ time }) => ({ exp: time.clock() })),
+  claims('exp a second ago', ({ time }) => ({ exp: time.clock() - 1 })),
+  claims('aud ours and another', ({ tested }) => ({ aud: [tested.url, 'https://other.example'] })),
+  claims('device_id another', ({ tablet }) => ({ device_id: tablet.deviceId })),
+  claims('digest another', () => ({ digest: 'x'.repeat(43) }), CONFLICT),
+  claims('nonce another', () => ({ nonce: 'x'.repeat(43) }), CONFLICT),
+  claims('nonce empty', () => ({ nonce: '' }), CONFLICT),
+  claims('no nonce', () => ({ nonce: undefined })),
+  claims('no digest', () => ({ digest: undefined })),
+  claims('verdict true', () => ({ verdict: true })),
+  claims('verdict in upper case', () => ({ verdict: 'APPROVED' })),
+  claims('verdict a list', () => ({ verdict: ['approved'] })),
+  claims('verdict __proto__', () => ({ verdict: '__proto__' })),
+  claims('no verdict', () => ({ verdict: undefined })),
+  claims('account_ids a text', () => ({ account_ids: 'psu-alice-1' })),
+  claims('account_ids of another PSU', () => ({ account_ids: ['psu-bob-1'] })),
+  {
+    name: 'by another device of the PSU, which was not shown the request',
+    forge: ({ tablet }) => ownedBy(tablet),
+    refusal: CONFLICT,
+  },
+  { name: 'by a device of another PSU', forge: ({ bobsDevice }) => ownedBy(bobsDevice), refusal: NOT_FOUND },
+  { name: 'by a device that was revoked', forge: ({ revokedDevice }) => ownedBy(revokedDevice), refusal: ACCESS_DENIED },
+];
+
+const ownedBy =
+  ({ deviceId, key }: Bank['tablet']): Forge =>
+  (honest) =>
+    jws({ ...honest.header, alg: key.alg, kid: deviceId }, { ...honest.claims, device_id: deviceId }, by(key));
+
+const BY_KIND: Readonly<Record<Kind, readonly PlacedForgery[]>> = {
+  assertion: assertions,
+  'request object': requestObjects,
+  'ID token': idTokens,
+  proof: proofs,
+  registration: registrations,
+  answer: answers,
+};
+
+/** Forgeries of what a token says, for the place that reads it. */
+export const claimForgeries = ({ kind, alg }: Place): readonly PlacedForgery[] => (alg === 'ES256' ? BY_KIND[kind] : []);
