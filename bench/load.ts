@@ -1,15 +1,17 @@
 // The load generator: a process of its own, which the runner tells what to do. See measure.ts for the way they talk.
 import { Connection } from './connection.ts';
 import { answerRunner } from './measure.ts';
+import { type NotificationEndpoint, openNotificationEndpoint } from './notification.ts';
 import { ceremony } from './scenarios/ceremony.ts';
 import { cibaRequest } from './scenarios/ciba-request.ts';
 import { introspection } from './scenarios/introspection.ts';
 import { pendingPoll } from './scenarios/pending-poll.ts';
+import { ping } from './scenarios/ping.ts';
 import type { MakeScenario, Scenario, Step } from './scenarios/scenario.ts';
 import type { ListeningTarget, MakeApprove, TppClients } from './target.ts';
 import { makeTpp } from './tpp.ts';
 
-const SCENARIOS = { cibaRequest, pendingPoll, introspection, ceremony } satisfies Record<string, MakeScenario>;
+const SCENARIOS = { cibaRequest, pendingPoll, introspection, ceremony, ping } satisfies Record<string, MakeScenario>;
 
 /** Asked first, as `prepare`: what this load is. */
 export interface Job {
@@ -18,6 +20,7 @@ export interface Job {
   outstanding: number;
   connections: number;
   target: ListeningTarget;
+  notification: NotificationEndpoint | null;
 }
 
 /** Asked any number of times, as `run`: whichever ends first ends the window; what is under way then is still counted. */
@@ -40,9 +43,11 @@ const PREPARATION_SECONDS = 900;
 
 let current: { port: number; connections: number; scenario: Scenario } | null = null;
 
-const prepare = async ({ scenario: name, client, outstanding, connections, target }: Job): Promise<void> => {
+const prepare = async ({ scenario: name, client, outstanding, connections, target, notification }: Job): Promise<void> => {
   const { makeApprove } = (await import(target.approval)) as { makeApprove: MakeApprove };
-  const scenario = SCENARIOS[name]({ tpp: makeTpp(target, client), approve: makeApprove(target), outstanding });
+  const pinged =
+    notification === null ? () => Promise.reject(new Error('no notification endpoint')) : await openNotificationEndpoint(notification);
+  const scenario = SCENARIOS[name]({ tpp: makeTpp(target, client), approve: makeApprove(target), outstanding, pinged });
   current = { port: target.port, connections, scenario };
   if (!scenario.prepare) return;
   const { times, step } = scenario.prepare;

@@ -33,7 +33,11 @@ export interface BenchPhone {
 }
 
 const { values: given } = parseArgs({
-  options: { 'id-token-alg': { type: 'string', default: 'ES256' }, data: { type: 'string', default: '.' } },
+  options: {
+    'id-token-alg': { type: 'string', default: 'ES256' },
+    data: { type: 'string', default: '.' },
+    notification: { type: 'string' },
+  },
 });
 const inData = (file: string) => join(given.data, file);
 
@@ -41,10 +45,14 @@ const tppKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.exp
 const clients: TppClients = {
   secret: { clientId: 'tpp-secret', clientSecret: randomBytes(32).toString('base64url') },
   privateKeyJwt: { clientId: 'tpp-key', jwk: { ...tppKey, kid: 'tpp' } },
+  signedRequest: { clientId: 'tpp-fapi', jwk: { ...tppKey, kid: 'tpp' } },
+  ping: { clientId: 'tpp-ping', clientSecret: randomBytes(32).toString('base64url') },
 };
 
 const directory: PsuDirectory = {
   findByHint: async (hint) => hint,
+  hasUserCode: async () => false,
+  userCodeFits: async () => false,
   exists: async () => true,
   authenticate: async () => null,
   accounts: async (psuId) => [{ accountId: `${psuId}-account`, displayName: 'Current account' }],
@@ -67,7 +75,7 @@ const engine = await startEngine(
     directory,
     // It keeps nothing, unlike the one in memory: a list of wake-ups would count as memory of requests.
     pushSender: { wake: async () => ({ outcome: 'accepted', messageId: 'bench' }) },
-    outbound: outboundClient({ development: true }),
+    outbound: outboundClient({ development: true, allowedHosts: given.notification ? [new URL(given.notification).host] : [] }),
     clock: systemClock,
     ids: systemIds,
   },
@@ -109,6 +117,25 @@ const withKey = clientMetadata.parse({
   jwks: { keys: [{ kty, crv, x, y, kid: 'tpp' }] },
 });
 await engine.decide(client, keyId, registerClient(withKey, null, systemClock()), command(keyId));
+
+const fapi = clientMetadata.parse({
+  ...withKey,
+  profile: 'fapi-ciba',
+  tls_client_certificate_bound_access_tokens: true,
+  backchannel_authentication_request_signing_alg: 'ES256',
+});
+const fapiId = clients.signedRequest.clientId;
+await engine.decide(client, fapiId, registerClient(fapi, null, systemClock()), command(fapiId));
+
+if (given.notification) {
+  const pinged = clientMetadata.parse({
+    ...withSecret,
+    backchannel_token_delivery_mode: 'ping',
+    backchannel_client_notification_endpoint: given.notification,
+  });
+  const { clientId: id, clientSecret: secret } = clients.ping;
+  await engine.decide(client, id, registerClient(pinged, systemIds.hash(secret), systemClock()), command(id));
+}
 
 /** A user's phone, registered without the ceremony of enrolment. */
 const registerPhone = async (psuId: string): Promise<[string, BenchPhone]> => {

@@ -17,7 +17,12 @@ const RESOURCE = 'https://api.bench.test';
 const SCOPE = 'accounts';
 
 const { values: given } = parseArgs({
-  options: { store: { type: 'string' }, 'id-token-alg': { type: 'string', default: 'ES256' }, data: { type: 'string', default: '.' } },
+  options: {
+    store: { type: 'string' },
+    'id-token-alg': { type: 'string', default: 'ES256' },
+    data: { type: 'string', default: '.' },
+    notification: { type: 'string' },
+  },
 });
 
 const ecKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
@@ -27,6 +32,8 @@ const tppKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.exp
 const clients: TppClients = {
   secret: { clientId: 'tpp-secret', clientSecret: randomBytes(32).toString('base64url') },
   privateKeyJwt: { clientId: 'tpp-key', jwk: { ...tppKey, kid: 'tpp' } },
+  signedRequest: { clientId: 'tpp-fapi', jwk: { ...tppKey, kid: 'tpp' } },
+  ping: { clientId: 'tpp-ping', clientSecret: randomBytes(32).toString('base64url') },
 };
 
 const clientMetadata = {
@@ -38,6 +45,7 @@ const clientMetadata = {
 };
 
 const { kty, crv, x, y } = tppKey;
+const jwks = { keys: [{ kty, crv, x, y, kid: 'tpp', alg: 'ES256', use: 'sig' }] };
 
 /** Everything that ours does not do is off, and what a deployment must supply costs nothing here. It polls by the default interval of 5 s. */
 const configuration = {
@@ -54,8 +62,28 @@ const configuration = {
       client_id: clients.privateKeyJwt.clientId,
       token_endpoint_auth_method: 'private_key_jwt',
       token_endpoint_auth_signing_alg: 'ES256',
-      jwks: { keys: [{ kty, crv, x, y, kid: 'tpp', alg: 'ES256', use: 'sig' }] },
+      jwks,
     },
+    {
+      ...clientMetadata,
+      client_id: clients.signedRequest.clientId,
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: 'ES256',
+      backchannel_authentication_request_signing_alg: 'ES256',
+      jwks,
+    },
+    ...(given.notification
+      ? [
+          {
+            ...clientMetadata,
+            client_id: clients.ping.clientId,
+            client_secret: clients.ping.clientSecret,
+            token_endpoint_auth_method: 'client_secret_post',
+            backchannel_token_delivery_mode: 'ping',
+            backchannel_client_notification_endpoint: given.notification,
+          },
+        ]
+      : []),
   ],
   jwks: {
     keys: [
@@ -64,12 +92,15 @@ const configuration = {
     ],
   },
   clientAuthMethods: ['client_secret_post', 'private_key_jwt'],
-  enabledJWA: { idTokenSigningAlgValues: ['ES256', 'PS256'] },
+  enabledJWA: { idTokenSigningAlgValues: ['ES256', 'PS256'], requestObjectSigningAlgValues: ['ES256'] },
+  // The endpoint of the bench is on loopback, which the peer's own dispatcher would refuse.
+  fetch: (url: string, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown }) => fetch(url, options),
   findAccount: (_ctx: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
   issueRefreshToken: () => true,
   ttl: { AccessToken: HOUR, BackchannelAuthenticationRequest: HOUR, Grant: HOUR, IdToken: HOUR, RefreshToken: HOUR },
   features: {
     devInteractions: { enabled: false },
+    requestObjects: { enabled: true },
     introspection: {
       enabled: true,
       allowedPolicy: (_ctx: unknown, client: { clientId: string }, token: { clientId: string }) => client.clientId === token.clientId,
@@ -82,7 +113,7 @@ const configuration = {
     },
     ciba: {
       enabled: true,
-      deliveryModes: ['poll'],
+      deliveryModes: ['poll', 'ping'],
       processLoginHint: (_ctx: unknown, loginHint: string) => loginHint,
       triggerAuthenticationDevice: () => {},
       validateBindingMessage: () => {},

@@ -7,6 +7,7 @@ import { systemClock, systemIds } from '../src/adapters/clock.ts';
 import { sqliteEventReader, sqliteEventStore } from '../src/adapters/event-store/sqlite.ts';
 import { psuKeys } from '../src/adapters/keys/psu-keys.ts';
 import { sqliteRows } from '../src/adapters/rows/sqlite.ts';
+import { detailTypes } from '../src/domain/authorization-details/registered.ts';
 import { answer, cibaRequest, receive, redeem, retrieve } from '../src/domain/ciba-request/decider.ts';
 import { consent } from '../src/domain/consent/decider.ts';
 import { makeDecide, makeLoad } from '../src/domain/decide.ts';
@@ -50,21 +51,26 @@ const ceremonies = () => {
       expiresAt: at + 300,
       deliveryMode: 'poll' as const,
       dpopKeyThumbprint: null,
+      supersedes: null,
     };
-    const asked = { bindingMessage: `Payment ${n}`, authorizationDetails: null, requestContext: null, notificationToken: null };
+    const nothingElse = { authorizationDetails: null, requestContext: null, notificationToken: null, authReqId: null };
+    const asked = { bindingMessage: `Payment ${n}`, ...nothingElse };
     await decide(cibaRequest, requestId, receive(received, asked), command());
     const attempt = { requestId, deviceId, psuId, at, requestExpiresAt: at + 300 };
     await decide(push, `${requestId}.${deviceId}`, attempted(attempt, { outcome: 'accepted', messageId: `m-${n}` }), command());
     const shown = { psuId, deviceId, digest: systemIds.secret(), nonce: systemIds.secret(), consentRevision: -1, at };
     await decide(cibaRequest, requestId, retrieve(shown, 'what was shown, about as long as a real one '.repeat(15)), command());
     const accountIds = [`account-${n}`];
-    const by = { ...shown, verdict: 'approved' as const, keyThumbprint: 'key', accountIds, jws: 'j'.repeat(600) };
-    await decide(
-      cibaRequest,
-      requestId,
-      answer(by, { status: 'absent', revision: -1 }, { offered: () => accountIds, chosen: () => [] }),
-      command(),
-    );
+    const by = {
+      ...shown,
+      verdict: 'approved' as const,
+      keyThumbprint: 'key',
+      accountIds,
+      authorizationDetails: null,
+      jws: 'j'.repeat(600),
+    };
+    const parts = { asked: () => null, offered: () => accountIds, chosen: () => ({ accountIds, authorizationDetails: null }) };
+    await decide(cibaRequest, requestId, answer(by, { status: 'absent', revision: -1 }, parts, detailTypes), command());
     await persist(requestId);
     const redemption = { clientId, certificateThumbprint: null, consent: await load(consent, requestId), grantId: requestId, at };
     await decide(cibaRequest, requestId, redeem(redemption), command());

@@ -1,6 +1,6 @@
 import type { Job } from './load.ts';
 
-/** One row of the table: what is done, and how many times the peer's rate ours is to reach (issue 2). */
+/** One row of the table: what is done, and how many times the peer's rate ours is to reach. */
 export interface Row {
   name: string;
   scenario: Job['scenario'];
@@ -10,7 +10,12 @@ export interface Row {
   toReach: { 'peer, memory'?: number; 'peer, sqlite'?: number };
 }
 
-const METHOD = { secret: 'client_secret_post', privateKeyJwt: 'private_key_jwt' };
+const METHOD = {
+  secret: 'client_secret_post',
+  privateKeyJwt: 'private_key_jwt',
+  signedRequest: 'private_key_jwt + signed request',
+  ping: 'client_secret_post',
+};
 
 const row = (what: string, of: Pick<Row, 'scenario' | 'client'> & Partial<Row>): Row => ({
   name: `${what}, ${METHOD[of.client]}`,
@@ -34,11 +39,13 @@ const ceremonies: Pick<Row, 'scenario' | 'toReach'> = { scenario: 'ceremony', to
 export const GROUPS: readonly Row[][] = [
   [row('CIBA request', { scenario: 'cibaRequest', client: 'secret', toReach: { 'peer, memory': 2, 'peer, sqlite': 4.5 } })],
   [row('CIBA request', { scenario: 'cibaRequest', client: 'privateKeyJwt', toReach: { 'peer, memory': 1.8, 'peer, sqlite': 4.5 } })],
+  [row('CIBA request', { scenario: 'cibaRequest', client: 'signedRequest', toReach: { 'peer, memory': 1.7, 'peer, sqlite': 3.5 } })],
   pendingPolls('secret', { 'peer, memory': 3.5 }),
   pendingPolls('privateKeyJwt', { 'peer, memory': 2.2 }),
   [row('introspection', { scenario: 'introspection', client: 'secret' })],
   [row('ceremony ES256', { ...ceremonies, client: 'secret' })],
   [row('ceremony ES256', { ...ceremonies, client: 'privateKeyJwt' })],
+  [row('request, approval and ping', { scenario: 'ping', client: 'ping', toReach: { 'peer, memory': 1.7, 'peer, sqlite': 3.5 } })],
   [row('ceremony PS256', { scenario: 'ceremony', client: 'secret', idTokenAlg: 'PS256' })],
 ];
 

@@ -1,8 +1,11 @@
 // npm run bench [-- --rounds 5 --seconds 3 --connections 32 --only ceremony --quick]
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { issueServerCertificate, makeAuthority } from '../src/adapters/tls/certificates.ts';
 import type { Job, Run } from './load.ts';
 import { type Memory, type Running, start } from './measure.ts';
 import { type BytesPerRequest, type Contender, type Findings, type Measured, type Replay, render, type Sample } from './report.ts';
@@ -44,6 +47,23 @@ const contenders = (Object.keys(SERVERS) as Contender[]).filter((contender) => i
 const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
+// Pings go over TLS: one authority for the endpoints of all loads, which every server trusts.
+const now = Math.floor(Date.now() / 1000);
+const validity = { notBefore: now - 60, notAfter: now + 86_400 };
+const authority = await makeAuthority('Bench', validity);
+const { certificate, key } = await issueServerCertificate(authority, [{ type: 'ip', value: '127.0.0.1' }], validity);
+const identity = { certificate, key };
+process.env['NODE_EXTRA_CA_CERTS'] = join(folder, 'ca.pem');
+writeFileSync(process.env['NODE_EXTRA_CA_CERTS'], authority.certificate);
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+};
+
 /** One contender's server, and the load that is prepared to drive it. */
 interface Stage {
   row: Row;
@@ -54,14 +74,16 @@ interface Stage {
 
 const setUp = async (row: Row, contender: Contender): Promise<Stage> => {
   const { file, args } = SERVERS[contender];
+  const notification = row.client === 'ping' ? { port: await freePort(), ...identity } : null;
+  const notified = notification === null ? [] : ['--notification', `https://127.0.0.1:${notification.port}/ping`];
   const data = mkdtempSync(join(folder, 'data-'));
-  const server = await start(file, [...args, '--id-token-alg', row.idTokenAlg, '--data', data], SERVER_CORE);
+  const server = await start(file, [...args, '--id-token-alg', row.idTokenAlg, '--data', data, ...notified], SERVER_CORE);
   const [, port, json] = /^(\d+) (.*)$/.exec(server.ready) ?? [];
   if (!port || !json) throw new Error(`${file} must print: ready <port> <json>`);
   const target: ListeningTarget = { ...(JSON.parse(json) as Target), port: Number(port) };
   const load = await start('load.ts', [], LOAD_CORE);
   const { scenario, client, outstanding } = row;
-  await load.ask('prepare', { scenario, client, outstanding, connections, target } satisfies Job);
+  await load.ask('prepare', { scenario, client, outstanding, connections, target, notification } satisfies Job);
   return { row, contender, server, load };
 };
 

@@ -4,16 +4,22 @@ import type { Connection } from './connection.ts';
 /** The form parameters of one CIBA request, all but the client's authentication: `scope`, `login_hint`, `binding_message` … */
 export type CibaParameters = Record<string, string>;
 
-/** How the TPP proves who it is: `client_secret_post`, or `private_key_jwt` with ES256 and this private key. */
+/**
+ * How the TPP proves who it is: `client_secret_post`, or `private_key_jwt` with ES256 and this private key. `signedRequest` does the
+ * latter and sends its parameters in a `request` object signed with the same key, as FAPI-CIBA wants it.
+ */
 export interface TppClients {
   secret: { clientId: string; clientSecret: string };
   privateKeyJwt: { clientId: string; jwk: JsonWebKey };
+  signedRequest: { clientId: string; jwk: JsonWebKey };
+  /** By `client_secret_post`, in ping mode: only where the server was started with `--notification`. */
+  ping: { clientId: string; clientSecret: string };
 }
 
 /**
  * A server under test is a file of this folder that is started as
  *
- *   node <file> [its own arguments] --id-token-alg ES256|PS256 --data <empty folder>
+ *   node <file> [its own arguments] --id-token-alg ES256|PS256 --data <empty folder> [--notification <URL that pings go to>]
  *
  * and ends its start with `announce(port, target)` of measure.ts: one line `ready <port> <Target as JSON>` on stdout, and from then on
  * it answers the runner's questions about its CPU time and its memory. It listens on 127.0.0.1, on plain HTTP, and keeps connections

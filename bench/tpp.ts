@@ -25,8 +25,13 @@ export interface Tokens {
 
 export const makeTpp = (target: ListeningTarget, client: keyof TppClients): Tpp => {
   const { paths, requests } = target;
-  const credentials = client === 'secret' ? secretPost(target.clients.secret) : privateKeyJwt(target.clients.privateKeyJwt, target.issuer);
+  const credentials =
+    client === 'secret' || client === 'ping' ? secretPost(target.clients[client]) : privateKeyJwt(target.clients[client], target.issuer);
   const rendered = new Map(requests.map((parameters) => [parameters, form(parameters)]));
+  const parametersOf =
+    client === 'signedRequest'
+      ? requestObject(target.clients.signedRequest, target.issuer)
+      : (parameters: CibaParameters) => rendered.get(parameters) ?? form(parameters);
   const send = (connection: Connection, path: string, parameters: string): Promise<Answer> =>
     connection.send(post(path, `${credentials()}&${parameters}`));
   const redemption = `${form({ grant_type: 'urn:openid:params:grant-type:ciba' })}&auth_req_id=`;
@@ -39,7 +44,7 @@ export const makeTpp = (target: ListeningTarget, client: keyof TppClients): Tpp 
       return parameters;
     },
     async request(connection, parameters) {
-      const answer = await send(connection, paths.ciba, rendered.get(parameters) ?? form(parameters));
+      const answer = await send(connection, paths.ciba, parametersOf(parameters));
       return expectJson<{ auth_req_id: string }>(answer, 200).auth_req_id;
     },
     async pollPending(connection, authReqId) {
@@ -78,6 +83,17 @@ const privateKeyJwt = ({ clientId, jwk }: TppClients['privateKeyJwt'], issuer: s
     const iat = Math.floor(Date.now() / 1000);
     const claims = { iss: clientId, sub: clientId, aud: issuer, jti: randomUUID(), iat, exp: iat + ASSERTION_LIFE_SECONDS };
     return `${prefix}&client_assertion=${signEs256(header, claims, key)}`;
+  };
+};
+
+/** Each request is signed anew, with its own `jti`. */
+const requestObject = ({ clientId, jwk }: TppClients['signedRequest'], issuer: string) => {
+  const key = createPrivateKey({ key: jwk, format: 'jwk' });
+  const header = { typ: 'oauth-authz-req+jwt', kid: jwk['kid'] };
+  return (parameters: CibaParameters): string => {
+    const iat = Math.floor(Date.now() / 1000);
+    const claims = { iss: clientId, aud: issuer, jti: randomUUID(), iat, nbf: iat, exp: iat + ASSERTION_LIFE_SECONDS, ...parameters };
+    return `request=${signEs256(header, claims, key)}`;
   };
 };
 

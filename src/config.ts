@@ -1,24 +1,28 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from './config/config-error.ts';
+import { count, file, optional, optionalFile, port, seconds, text } from './config/kinds.ts';
+import { registrationSettings, wrongRegistration } from './config/registration.ts';
 import { fromEnvironment, fromFile, type Given, type Setting } from './config/sources.ts';
 
 export { ConfigError };
 
-const text = z.string().min(1);
-const optional = text.nullable().default(null);
-// A secret that was pasted where its file belongs must not get as far as `config show`.
-const file = z.string().regex(/^[^\r\n]+$/, 'expected the path of a file');
-const optionalFile = file.nullable().default(null);
-const count = z.int().positive();
-const seconds = z.int().positive();
-const port = z.int().min(1).max(65535);
+/** The steps of authentication that each flow knows. */
+export const CODE_FLOW_STEPS = ['basic'] as const;
+export const CIBA_STEPS = ['push'] as const;
 
 // Everything is served at the root, so an issuer with a path would name pages that are not there.
 const isIssuer = (value: string) => /^https:\/\/[^\s/?#@]+$/.test(value) && URL.canParse(value);
 // A password in this URL would be a secret in the settings; secrets come as files.
 const isProxy = (value: string) => /^https?:\/\/[^\s/?#@]+\/?$/.test(value) && URL.canParse(value);
+
+const isAddressOrNetwork = (value: string) => {
+  const [address = '', bits, ...more] = value.split('/');
+  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return longest > 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest));
+};
 
 /** Every setting: its name (in the file the same words in snake_case), its type, its default and what it is for. */
 const schema = z.strictObject({
@@ -55,11 +59,47 @@ const schema = z.strictObject({
         'PEM files of the authorities, up to their roots, whose client certificates tls_client_auth trusts; development adds its own.',
       ),
   }),
+  proxy: z.strictObject({
+    trusted: z
+      .array(z.string().refine(isAddressOrNetwork, 'expected an IP address or a network such as 10.0.0.0/8'))
+      .default([])
+      .describe('The addresses of the reverse proxies that are believed when they say which certificate their client has shown.'),
+    certificateHeader: z
+      .string()
+      .regex(/^[A-Za-z0-9-]+$/, 'expected the name of a header')
+      .nullable()
+      .default(null)
+      .describe('The header in which they say it; they must remove it from what their own clients send.'),
+    certificateFormat: z
+      .enum(['rfc9440', 'nginx', 'envoy'])
+      .default('rfc9440')
+      .describe('How it is written: as RFC 9440 has it, as $ssl_client_escaped_cert of nginx, or as x-forwarded-client-cert of Envoy.'),
+  }),
+  authentication: z.strictObject({
+    codeFlow: z
+      .array(z.enum(CODE_FLOW_STEPS))
+      .min(1)
+      .default(['basic'])
+      .describe('The steps by which a PSU signs in to the redirect flow: basic is user name and password.'),
+    codeFlowAcrValues: z
+      .array(z.string().regex(/^\S+$/, 'expected a value without spaces'))
+      .default(['urn:openbanking:psd2:ca'])
+      .describe('The authentication context classes that the steps of the redirect flow amount to, most wanted first.'),
+    ciba: z
+      .array(z.enum(CIBA_STEPS))
+      .default(['push'])
+      .describe('The steps of a CIBA request: push wakes the devices of the PSU; without it they find it when they look.'),
+  }),
   ciba: z.strictObject({
     defaultExpirySeconds: seconds.default(300).describe('The life of a CIBA request that names no requested_expiry.'),
     minExpirySeconds: seconds.default(10).describe('The shortest life that a requested_expiry can ask for.'),
     maxExpirySeconds: seconds.default(600).describe('The longest life that a requested_expiry can ask for.'),
     intervalSeconds: seconds.default(5).describe('The seconds that a TPP waits between two polls.'),
+    longPollSeconds: z
+      .int()
+      .nonnegative()
+      .default(25)
+      .describe('The longest that a poll with `Prefer: wait` waits for the answer; 0 for not at all.'),
   }),
   tokens: z.strictObject({
     accessTokenSeconds: seconds.default(3600).describe('The life of an access token.'),
@@ -71,12 +111,14 @@ const schema = z.strictObject({
     bodyBytes: count.default(65_536).describe('The largest request body.'),
     pendingRequestsPerClient: count.default(10_000).describe('The CIBA requests of one TPP that may wait for an answer at once.'),
     pendingRequestsPerPsu: count.default(20).describe('The CIBA requests for one PSU that may wait for an answer at once.'),
+    longPolls: count.default(10_000).describe('The polls that may wait for an answer at once.'),
     devicesPerPsu: count.default(10).describe('The devices that one PSU may have registered at once.'),
     assertionSeconds: seconds.default(300).describe('The longest life of a client assertion.'),
   }),
   enrolment: z.strictObject({
     expirySeconds: seconds.default(600).describe('The time in which a phone must complete its enrolment.'),
   }),
+  registration: registrationSettings,
   push: z.strictObject({
     fcm: z.strictObject({
       serviceAccountFile: optionalFile.describe('The JSON file of the Firebase service account; the development channel if not set.'),
@@ -98,13 +140,26 @@ const schema = z.strictObject({
       .default([])
       .describe('Development only: each host:port that may be called although it is no public address, also over http.'),
   }),
+  sandbox: z.strictObject({
+    automatedApprover: z
+      .boolean()
+      .default(false)
+      .describe('Development only: whether POST /sandbox/ciba/{auth_req_id}/{allow|deny} answers for the PSU, by a device of its own.'),
+    rulesFile: optionalFile.describe('Development only: a JSON file of the rules by which the automated approver answers by itself.'),
+  }),
   psu: z.strictObject({
     directoryFile: optionalFile.describe('The file that names the PSUs and their accounts; development has a sandbox.'),
   }),
   keys: z.strictObject({
     masterFile: optionalFile.describe(
-      'The file of the key that the keys of the PSUs are sealed with; development makes <data_dir>/keys/master.key.',
+      'The file of the key that the keys of the PSUs and of signatures are sealed with; development makes <data_dir>/keys/master.key.',
     ),
+    rotationDays: z.int().min(1).max(3650).default(90).describe('The days after which another key signs.'),
+    publishLeadSeconds: z
+      .int()
+      .min(900)
+      .default(86_400)
+      .describe('The seconds that a new signing key is published before it signs: longer than TPPs cache the keys.'),
   }),
   log: z.strictObject({
     level: z
@@ -136,7 +191,7 @@ const resolved = (parsed: z.infer<typeof schema>, cwd: string) => {
     issuer,
     dataDir,
     tokens: { ...parsed.tokens, audience: parsed.tokens.audience ?? issuer },
-    keys: { masterFile: parsed.keys.masterFile ?? join(dataDir, 'keys', 'master.key') },
+    keys: { ...parsed.keys, masterFile: parsed.keys.masterFile ?? join(dataDir, 'keys', 'master.key') },
   };
 };
 
@@ -208,10 +263,16 @@ const missingInProduction = (given: Map<string, Given>): string[] =>
         .map(({ name, variable }) => `${name}: required in production (or ${variable})`)
     : [];
 
-const contradictions = ({ server, tls, ciba }: z.infer<typeof schema>): string[] =>
+const contradictions = ({ server, tls, ciba, registration, environment, keys, proxy, sandbox }: z.infer<typeof schema>): string[] =>
   [
+    ...(registration.enabled ? wrongRegistration(registration, environment) : []),
+    environment === 'production' && sandbox.automatedApprover && 'sandbox.automated_approver: for development only',
+    sandbox.rulesFile !== null && !sandbox.automatedApprover && 'sandbox.rules_file: expected sandbox.automated_approver with it',
     server.port === server.mtlsPort && 'server.mtls_port: expected another port than server.port',
     (tls.certificateFile === null) !== (tls.keyFile === null) && 'tls.certificate_file and tls.key_file: expected both or neither',
+    proxy.trusted.length > 0 !== (proxy.certificateHeader !== null) &&
+      'proxy.trusted and proxy.certificate_header: expected both or neither',
+    keys.publishLeadSeconds > keys.rotationDays * 86_400 && 'keys.publish_lead_seconds: expected at most keys.rotation_days',
     ciba.minExpirySeconds > ciba.defaultExpirySeconds && 'ciba.default_expiry_seconds: expected at least ciba.min_expiry_seconds',
     ciba.defaultExpirySeconds > ciba.maxExpirySeconds && 'ciba.default_expiry_seconds: expected at most ciba.max_expiry_seconds',
   ].filter((problem) => problem !== false);

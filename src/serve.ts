@@ -1,9 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage, RequestListener, ServerOptions } from 'node:http';
+import type { RequestListener, ServerOptions } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { join } from 'node:path';
-import type { TLSSocket } from 'node:tls';
 import pino, { type Logger } from 'pino';
 import { systemClock, systemIds } from './adapters/clock.ts';
 import { sqliteEventStore } from './adapters/event-store/sqlite.ts';
@@ -15,19 +14,25 @@ import { outboundClient } from './adapters/outbound/outbound.ts';
 import { filePsuDirectory } from './adapters/psu-directory/file.ts';
 import { developmentPushSender } from './adapters/push/development.ts';
 import { fcmPushSender } from './adapters/push/fcm.ts';
+import { registrationFiles } from './adapters/registration-files.ts';
 import { sqliteReplayGuard } from './adapters/replay-guard.ts';
 import { sqliteRows } from './adapters/rows/sqlite.ts';
 import { developmentSandbox, type Sandbox } from './adapters/sandbox.ts';
-import { clientCertificate } from './adapters/tls/client-certificate.ts';
-
-import { type Identity, mutualServer, serverOptions } from './adapters/tls/servers.ts';
-import type { Config } from './config.ts';
+import { sandboxKeyFile } from './adapters/sandbox-keys.ts';
+import { makeCertificateOf } from './adapters/tls/certificate-of.ts';
+import { type Identity, identityProblem, mutualServer, serverOptions } from './adapters/tls/servers.ts';
+import { sandboxRules } from './api/sandbox/rules.ts';
+import { type Config, ConfigError } from './config.ts';
 import { client, register } from './domain/client/decider.ts';
 import { checkMetadata, clientMetadata } from './domain/client/metadata.ts';
-import { type Engine, startEngine } from './engine.ts';
+import { type Engine, type EngineSettings, type Ports, startEngine } from './engine.ts';
 
 // CIBA's polling interval defaults to 5 s, as Node's keep-alive does: a client that polls must find its connection open.
-const HTTP: ServerOptions = { keepAliveTimeout: 75_000, requestTimeout: 30_000, maxHeaderSize: 16_384 };
+// Who sends slowly is cut off: headers have 10 s, a whole request 30 s, and both are looked at every 5 s.
+const HTTP: ServerOptions = {
+  ...{ keepAliveTimeout: 75_000, headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5000 },
+  maxHeaderSize: 16_384,
+};
 
 // At the end a connection that is busy has this long to finish.
 const BUSY_MS = 5000;
@@ -42,8 +47,14 @@ export interface Serving {
   close(): Promise<void>;
 }
 
-/** Opens everything that the settings name, in order, and serves. `say` gets what an operator should read at the start. */
-export const serve = async (config: Config, { say, log = logger(config) }: { say(line: string): void; log?: Logger }): Promise<Serving> => {
+/**
+ * Opens everything that the settings name, in order, and serves. `say` gets what an operator should read at the start; `instead` stands in
+ * for ports of the settings.
+ */
+export const serve = async (
+  config: Config,
+  { say, log = logger(config), instead = {} }: { say(line: string): void; log?: Logger; instead?: Partial<Ports> },
+): Promise<Serving> => {
   const opened: (() => unknown)[] = [];
   const closeAll = async () => {
     for (const close of opened.reverse()) await close();
@@ -59,12 +70,12 @@ export const serve = async (config: Config, { say, log = logger(config) }: { say
     const store = opening(sqliteEventStore(inData('log.sqlite')));
     const sandbox = development && config.psu.directoryFile === null ? await developmentSandbox(inData('sandbox')) : null;
     const tls = await tlsOf(config, inData('tls'));
-    const { keys } = config;
+    const master = masterKey(config.keys.masterFile, { create: development });
     const ports = {
       store,
       rows: opening(sqliteRows(inData('read-models.sqlite'))),
-      sealer: opening(psuKeys(inData('keys', 'psu-keys.sqlite'), masterKey(keys.masterFile, { create: development }))),
-      signer: signingKeys(inData('keys', 'signing.json')),
+      sealer: opening(psuKeys(inData('keys', 'psu-keys.sqlite'), master)),
+      signer: signingKeys(inData('keys'), master),
       jws: jwsReader,
       replayGuard: opening(sqliteReplayGuard(inData('replay.sqlite'), systemClock)),
       directory: await filePsuDirectory(config.psu.directoryFile ?? sandbox?.directoryFile ?? ''),
@@ -72,11 +83,17 @@ export const serve = async (config: Config, { say, log = logger(config) }: { say
       outbound: outboundClient({ development, ...config.outbound }),
       clock: systemClock,
       ids: systemIds,
+      ...instead,
     };
     const engine = await startEngine(ports, {
       config,
       mtlsBase: mtlsBaseOf(config),
-      certificateOf: (req: IncomingMessage) => clientCertificate(req.socket as TLSSocket, systemClock()),
+      registrationFiles: await registrationFiles(config.registration),
+      sandbox: await automatedApprover(config, inData('sandbox')),
+      certificateOf: makeCertificateOf({
+        ...{ proxies: config.proxy, clientCas: tls.clientCas, clock: systemClock },
+        onForged: (address) => log.warn({ address }, 'a header for client certificates came from no trusted proxy and was ignored'),
+      }),
       onFault: (what, error) => log.error({ what, err: error }, 'fault'),
     });
     opened.push(() => engine.stop());
@@ -117,6 +134,8 @@ const tlsOf = async ({ tls }: Config, dir: string): Promise<Identity & { clientC
   const clientCas = await Promise.all(tls.clientCaFiles.map((file) => readFile(file, 'utf8')));
   if (tls.certificateFile !== null && tls.keyFile !== null) {
     const [certificate, key] = await Promise.all([readFile(tls.certificateFile, 'utf8'), readFile(tls.keyFile, 'utf8')]);
+    const problem = identityProblem({ certificate, key }, systemClock());
+    if (problem !== null) throw new ConfigError([`tls.certificate_file and tls.key_file: ${problem}`]);
     return { certificate, key, clientCas, caFile: null };
   }
   // Loaded only here: production needs nothing that makes certificates.
@@ -130,6 +149,14 @@ const pushSenderOf = async ({ push, outbound }: Config, say: (line: string) => v
   if (serviceAccountFile !== null) return fcmPushSender({ serviceAccountFile, ...outbound });
   say('push: no push.fcm.service_account_file, so wake-ups are printed here and reach no phone');
   return { ...developmentPushSender(say), close: () => undefined };
+};
+
+/** The automated approver, where the settings want it: never in production, which refuses the setting too. */
+const automatedApprover = async ({ environment, sandbox }: Config, dir: string): Promise<EngineSettings['sandbox']> => {
+  if (environment === 'production' || !sandbox.automatedApprover) return undefined;
+  const { rulesFile } = sandbox;
+  const rules = rulesFile === null ? { rules: [] } : JSON.parse(await readFile(rulesFile, 'utf8'));
+  return { keys: sandboxKeyFile(join(dir, 'devices.json')), rules: sandboxRules.parse(rules) };
 };
 
 const registerSandboxClient = async (

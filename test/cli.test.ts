@@ -1,5 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { sqliteEventReader } from '../src/adapters/event-store/sqlite.ts';
@@ -102,6 +103,64 @@ describe('countersign client', () => {
     }
   });
 });
+
+describe('countersign keys', () => {
+  const kinds = (stdout: string) =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/\s+/))
+      .map(([alg, , status]) => `${alg} ${status}`);
+
+  test('lists them, publishes the next ones, and replaces lost ones at once', async () => {
+    const env = await freshEnvironment();
+    expect(countersign(env, 'keys', 'list')).toMatchObject({ status: 1, stderr: expect.stringContaining('there is no log in') });
+    expect(countersign(env, 'keys', 'rotate').status).toBe(0);
+    expect(kinds(countersign(env, 'keys', 'list').stdout)).toEqual(['ES256 active', 'PS256 active']);
+    expect(countersign(env, 'keys', 'rotate').stdout).toMatch(/^ES256: [\w-]{43} is published\nPS256: [\w-]{43} is published\n$/);
+    expect(countersign(env, 'keys', 'rotate').stdout).toContain('a key is published already');
+    for (const file of readdirSync(join(String(env['COUNTERSIGN_DATA_DIR']), 'keys')))
+      if (file.startsWith('signing-')) rmSync(join(String(env['COUNTERSIGN_DATA_DIR']), 'keys', file));
+    const refused = countersign(env, 'serve');
+    expect([refused.status, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^countersign: the private part of the signing key .*--now`\n$/),
+    ]);
+    expect(countersign(env, 'keys', 'rotate', '--now').stdout).toMatch(/signs from now on/);
+    const listed = kinds(countersign(env, 'keys', 'list').stdout);
+    expect(listed.filter((line) => line.startsWith('ES256'))).toEqual(['ES256 retired', 'ES256 retired', 'ES256 active']);
+  }, 60_000);
+
+  test('are listed while an engine runs, which rotates them itself', async () => {
+    const { config, serving } = await served();
+    try {
+      const env = { COUNTERSIGN_DATA_DIR: config.dataDir };
+      expect(kinds(countersign(env, 'keys', 'list').stdout)).toEqual(['ES256 active', 'PS256 active']);
+      const { status, stderr } = countersign(env, 'keys', 'rotate');
+      expect([status, stderr]).toEqual([
+        1,
+        'countersign: an engine is running: send it SIGUSR2 and it rotates its keys by itself, or stop it first\n',
+      ]);
+    } finally {
+      await serving.close();
+    }
+  });
+});
+
+test('a running engine publishes its next signing keys at SIGUSR2', async () => {
+  const env = await freshEnvironment();
+  const engine = spawn(process.execPath, [CLI, 'serve'], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    for await (const text of engine.stdout.setEncoding('utf8')) if (text.includes('Countersign serves')) break;
+    engine.kill('SIGUSR2');
+    let listed = '';
+    for (let attempt = 0; attempt < 20 && !listed.includes('signs from'); attempt += 1) listed = countersign(env, 'keys', 'list').stdout;
+    expect(listed).toMatch(/^ES256 .* next +signs from 20/m);
+  } finally {
+    engine.kill('SIGKILL');
+    await once(engine, 'exit');
+  }
+}, 60_000);
 
 describe('countersign history', () => {
   test('says when there is no such consent', async () => {

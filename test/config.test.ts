@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { ConfigError, configTable, loadConfig, settings } from '../src/config.ts';
+import { JWKS_MAX_AGE_SECONDS } from '../src/domain/signing-key/decider.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'countersign-config-'));
 afterAll(() => rmSync(cwd, { recursive: true }));
@@ -124,8 +125,38 @@ describe('a settings file is refused for', () => {
     ['a syntax error', 'issuer = "a"\n[server]\nport =', 'settings.toml:3: Invalid TOML document: invalid value'],
     ['one port for both listeners', 'server.mtls_port = 9446', 'server.mtls_port: expected another port than server.port'],
     ['half an identity', 'tls.key_file = "a"', 'tls.certificate_file and tls.key_file: expected both or neither'],
+    [
+      'proxies without their header',
+      'proxy.trusted = ["10.0.0.7"]',
+      'proxy.trusted and proxy.certificate_header: expected both or neither',
+    ],
+    [
+      'a header without proxies',
+      'proxy.certificate_header = "Client-Cert"',
+      'proxy.trusted and proxy.certificate_header: expected both or neither',
+    ],
+    ...['proxy.bank.example', '10.0.0.0/33', '10.0.0.0/', '10.0.0/8', '10.0.0.0/8/8', '::1/129', '*'].map((address) => [
+      `${address} as a proxy`,
+      `proxy = { trusted = ["${address}"], certificate_header = "Client-Cert" }`,
+      'proxy.trusted (settings.toml:1): expected an IP address or a network such as 10.0.0.0/8',
+    ]),
+    [
+      'keys that sign before TPPs have seen them',
+      'keys.publish_lead_seconds = 600',
+      'keys.publish_lead_seconds (settings.toml:1): Too small: expected number to be >=900',
+    ],
+    [
+      'keys that never sign',
+      'keys = { rotation_days = 1, publish_lead_seconds = 86401 }',
+      'keys.publish_lead_seconds: expected at most keys.rotation_days',
+    ],
+    [
+      'a step of authentication that there is not',
+      'authentication.code_flow = ["telepathy"]',
+      'authentication.code_flow (settings.toml:1): Invalid input: expected "basic"',
+    ],
     ['a default beyond the limit', 'ciba.max_expiry_seconds = 60', 'ciba.default_expiry_seconds: expected at most ciba.max_expiry_seconds'],
-  ])('%s', (_, toml, problem) => expect(problemsOf(() => withFile(toml))).toEqual([problem]));
+  ])('%s', (_, toml = '', problem) => expect(problemsOf(() => withFile(toml))).toEqual([problem]));
 
   test('every problem at once', () => {
     expect(
@@ -138,6 +169,13 @@ describe('a settings file is refused for', () => {
       expect.stringMatching(/^log\.level \(settings\.toml:4\): Invalid option/),
     ]);
   });
+});
+
+test('the lead of a signing key is thrice what relying parties may cache: themselves, behind a cache', () => {
+  const lead = settings.find(({ name }) => name === 'keys.publish_lead_seconds');
+  expect(lead?.preset).toBeGreaterThanOrEqual(3 * JWKS_MAX_AGE_SECONDS);
+  const least = (seconds: number) => problemsOf(() => withFile(`keys.publish_lead_seconds = ${seconds}`)).length;
+  expect([3 * JWKS_MAX_AGE_SECONDS - 1, 3 * JWKS_MAX_AGE_SECONDS].map(least)).toEqual([1, 0]);
 });
 
 describe('the issuer', () => {

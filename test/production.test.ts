@@ -4,11 +4,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import pino from 'pino';
-import { issueServerCertificate, makeAuthority } from '../src/adapters/tls/certificates.ts';
+import { issueServerCertificate, makeAuthority, selfSignedCertificate } from '../src/adapters/tls/certificates.ts';
 import { loadConfig } from '../src/config.ts';
 import { trustingFetch } from '../src/demo/trusting-fetch.ts';
 import { serve } from '../src/serve.ts';
 import { freshEnvironment, temporaryFolder } from './support/served.ts';
+
+test('an engine does not start with a server certificate that is not RSA', async () => {
+  const folder = temporaryFolder();
+  const { certificate, key } = await selfSignedCertificate({ commonName: 'localhost', keyType: 'EC' }, Math.floor(Date.now() / 1000));
+  writeFileSync(join(folder, 'server.pem'), certificate);
+  writeFileSync(join(folder, 'server.key'), key);
+  const tls = { COUNTERSIGN_TLS_CERTIFICATE_FILE: join(folder, 'server.pem'), COUNTERSIGN_TLS_KEY_FILE: join(folder, 'server.key') };
+  const { config } = loadConfig({ env: await freshEnvironment(tls), cwd: tmpdir() });
+  await expect(serve(config, { say: () => undefined, log: pino({ level: 'silent' }) })).rejects.toThrow(
+    'tls.certificate_file and tls.key_file: expected an RSA certificate, which the suites of FAPI need, not ec',
+  );
+});
 
 test('production starts on a fresh data directory with the settings that it requires, and without a sandbox', async () => {
   const folder = temporaryFolder();

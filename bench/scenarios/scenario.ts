@@ -13,4 +13,10 @@ export interface Scenario {
 }
 
 /** `outstanding`: how many requests wait for their answer while the scenario runs, for those that ask for it. */
-export type MakeScenario = (given: { tpp: Tpp; approve: Approve; outstanding: number }) => Scenario;
+export type MakeScenario = (given: {
+  tpp: Tpp;
+  approve: Approve;
+  outstanding: number;
+  /** Resolves when the ping of this request has arrived. */
+  pinged(authReqId: string): Promise<void>;
+}) => Scenario;

@@ -16,8 +16,9 @@ export const makeServe = ({
   bodyBytes: number;
   onFault(error: unknown): void;
 }): Serve => {
-  const callOf = (req: IncomingMessage, params: Call['params'], target: string): Call => {
+  const callOf = (req: IncomingMessage, res: ServerResponse, params: Call['params'], target: string): Call => {
     let body: Promise<string> | undefined;
+    let closed: AbortSignal | undefined;
     return {
       method: req.method ?? '',
       target,
@@ -30,11 +31,15 @@ export const makeServe = ({
         body ??= readText(req, bodyBytes);
         return body;
       },
+      get closed() {
+        closed ??= closedOf(res);
+        return closed;
+      },
     };
   };
 
   return async (route, params, target, req, res) => {
-    const call = callOf(req, params, target);
+    const call = callOf(req, res, params, target);
     let reply: Reply;
     try {
       reply = await route.handle(call);
@@ -45,6 +50,13 @@ export const makeServe = ({
     }
     send(res, reply);
   };
+};
+
+const closedOf = (res: ServerResponse): AbortSignal => {
+  const controller = new AbortController();
+  if (res.closed) controller.abort();
+  else res.once('close', () => controller.abort());
+  return controller.signal;
 };
 
 /**

@@ -7,6 +7,8 @@ export interface ReadModels {
   rows: Rows;
   /** Looks something up; what is not there is looked up again once the read models have seen everything that stands in the log now. */
   find<Found>(look: (rows: Rows) => Found | undefined): Promise<Found | undefined>;
+  /** Resolves when the read models have seen everything that stands in the log now. */
+  latest(): Promise<void>;
   /** Resolves when the read models have seen a position. */
   reached(position: number): Promise<void>;
 }
@@ -15,6 +17,9 @@ export interface ReadModels {
 export const readModels = (store: EventStore, rows: Rows, projections: Projections): ReadModels => ({
   rows,
   reached: projections.reached,
+  async latest() {
+    await projections.reached(await store.head());
+  },
   async find(look) {
     const found = look(rows);
     if (found !== undefined) return found;

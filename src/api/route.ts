@@ -17,6 +17,8 @@ export interface Call {
   readonly certificate: ClientCertificate | null;
   /** The body, read at the first time of asking; `content_too_large` beyond the limit. */
   text(): Promise<string>;
+  /** Aborted when the caller is gone, or has its answer. */
+  readonly closed: AbortSignal;
 }
 
 /** Answers a call, or throws the refusal. */

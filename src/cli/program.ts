@@ -2,14 +2,16 @@ import { Command } from 'commander';
 import { LogInUse } from '../adapters/event-store/sqlite.ts';
 import { ConfigError, configTable, type Loaded, loadConfig } from '../config.ts';
 import { OAuthError } from '../domain/oauth-error.ts';
+import { SigningKeyMissing } from '../projections/reactions/rotate-signing-keys.ts';
 import { disableClient, registerClient } from './client.ts';
 import { CommandFailed } from './command-failed.ts';
 import { demo } from './demo.ts';
 import { history } from './history.ts';
+import { listKeys, rotateKeys } from './keys.ts';
 import { serveUntilStopped } from './serve.ts';
 import { table } from './table.ts';
 
-/** The command line: `countersign serve | demo | history | client | config`. */
+/** The command line: `countersign serve | demo | history | client | keys | config`. */
 export const run = async (argv: readonly string[]): Promise<void> => {
   const program = new Command('countersign').description('An event-sourced consent and authorization engine');
   const settings = (command: Command): Loaded =>
@@ -46,6 +48,17 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     .argument('<client_id>')
     .action(async (clientId: string, _options, command: Command) => disableClient(settings(command).config, clientId, console.log));
 
+  const keys = program.command('keys').description('look at the signing keys, and change them');
+  keys
+    .command('list')
+    .description('print the published keys, also while an engine runs')
+    .action(async (_options, command: Command) => listKeys(settings(command).config, console.log));
+  keys
+    .command('rotate')
+    .description('publish the next keys, while no engine runs on the data directory; a running one does so at SIGUSR2')
+    .option('--now', 'sign with them at once: for keys that were lost or stolen')
+    .action(async ({ now = false }: { now?: boolean }, command: Command) => rotateKeys(settings(command).config, now, console.log));
+
   program
     .command('config')
     .description('look at the settings')
@@ -63,7 +76,11 @@ export const run = async (argv: readonly string[]): Promise<void> => {
   } catch (error) {
     // What an operator can mend is said in plain lines; anything else is ours, and comes whole.
     const plain =
-      error instanceof ConfigError || error instanceof LogInUse || error instanceof OAuthError || error instanceof CommandFailed;
+      error instanceof ConfigError ||
+      error instanceof LogInUse ||
+      error instanceof OAuthError ||
+      error instanceof SigningKeyMissing ||
+      error instanceof CommandFailed;
     console.error(plain ? `countersign: ${error.message}` : error);
     process.exitCode = 1;
   }

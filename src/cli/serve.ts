@@ -4,10 +4,13 @@ import { banner } from './banner.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** Serves until a signal comes, or until the engine cannot go on. A second signal stops at once. */
+/** Serves until a signal comes, or until the engine cannot go on. A second signal stops at once; SIGUSR2 publishes new signing keys. */
 export const serveUntilStopped = async (config: Config): Promise<void> => {
   const serving = await serve(config, { say: console.log });
   console.log(banner(config, serving));
+  const rotate = () =>
+    serving.engine.rotateSigningKeys({ kind: 'operator', id: 'signal' }).catch((error) => console.error('countersign:', error));
+  process.on('SIGUSR2', rotate);
   const stopped = new Promise<void>((resolve) => {
     for (const signal of SIGNALS) process.once(signal, () => resolve());
   });
@@ -18,5 +21,6 @@ export const serveUntilStopped = async (config: Config): Promise<void> => {
     process.exit(1);
   }
   for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
+  process.off('SIGUSR2', rotate);
   await serving.close();
 };

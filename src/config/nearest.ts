@@ -4,7 +4,8 @@ const CLOSE = 2;
 export const nearest = (name: string, known: readonly string[]): string | null => {
   const [closest] = known.map((other) => ({ other, away: distance(name, other) })).sort((a, b) => a.away - b.away);
   if (closest !== undefined && closest.away <= CLOSE) return closest.other;
-  return known.find((other) => other.endsWith(name.replace('COUNTERSIGN', ''))) ?? null;
+  const words = name.startsWith('COUNTERSIGN') ? name.slice('COUNTERSIGN'.length) : `.${name}`;
+  return known.find((other) => other.endsWith(words)) ?? null;
 };
 
 /** Levenshtein's: the letters to add, drop or replace. */

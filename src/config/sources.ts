@@ -86,10 +86,15 @@ const placeOf = (name: string, { shown, text }: { shown: string; text: string })
   return shown;
 };
 
-/** Numbers and lists have no types in the environment: the default of the setting says what the text means. */
+/** Numbers, lists and yes or no have no types in the environment: the default of the setting says what the text means. */
 const typed = (text: string, preset: unknown): unknown => {
   if (typeof preset === 'number' && /^\d+$/.test(text)) return Number(text);
-  if (Array.isArray(preset)) return text.split(',').map((item) => item.trim());
+  if (typeof preset === 'boolean' && /^(true|false)$/.test(text)) return text === 'true';
+  if (Array.isArray(preset))
+    return text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '');
   return text;
 };
 

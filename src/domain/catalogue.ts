@@ -1,14 +1,27 @@
+import { authorizationEvents } from './authorization/events.ts';
 import { cibaRequestEvents } from './ciba-request/events.ts';
 import { clientEvents } from './client/events.ts';
 import { consentEvents } from './consent/events.ts';
 import { deviceEvents } from './device/events.ts';
 import { type EventOf, UnreadableEvent } from './events.ts';
 import { grantEvents } from './grant/events.ts';
+import { notificationEvents } from './notification/events.ts';
 import type { StoredEvent } from './ports/event-store.ts';
 import { pushEvents } from './push/events.ts';
+import { signingKeyEvents } from './signing-key/events.ts';
 
 /** Every family of events there is. */
-export const families = [clientEvents, deviceEvents, consentEvents, cibaRequestEvents, grantEvents, pushEvents] as const;
+export const families = [
+  clientEvents,
+  deviceEvents,
+  consentEvents,
+  cibaRequestEvents,
+  grantEvents,
+  pushEvents,
+  notificationEvents,
+  signingKeyEvents,
+  authorizationEvents,
+] as const;
 
 /** Any event of any family, as it is read. */
 export type DomainEvent = { [I in keyof typeof families]: EventOf<(typeof families)[I]> }[number];

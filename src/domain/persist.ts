@@ -7,7 +7,7 @@ import type { Sealer } from './ports/sealer.ts';
 
 /**
  * The second append of an answer: what was recorded on the request becomes the consent's. Done by the call that answered and, if that one
- * died, by a reaction; whoever comes second finds it done. The accounts of an erased PSU are none.
+ * died, by a reaction; whoever comes second finds it done. The accounts and the details of an erased PSU are none.
  */
 export const makePersist =
   ({ decide, load, sealer, ids }: { decide: Decide; load: Load; sealer: Sealer; ids: Ids }) =>
@@ -18,8 +18,11 @@ export const makePersist =
     const { verdict, deviceId, digest, at, eventId } = answer;
     const data = { requestId, psuId, deviceId, digest, at };
     const lodged = consentOrigin === 'lodged' ? null : { clientId, content: { kind: 'scope' as const, scope }, expiresAt: null, at };
-    const accountIds = () => cibaRequestEvents.open('CibaRequestApproved', answer.sealed, sealer)?.accountIds ?? [];
-    const decision = verdict === 'approved' ? authorise({ data, accountIds: accountIds(), lodged }) : reject({ data });
+    const approved = () => {
+      const { accountIds = [], authorizationDetails = null } = cibaRequestEvents.open('CibaRequestApproved', answer.sealed, sealer) ?? {};
+      return authorise({ data, accountIds, authorizationDetails, lodged });
+    };
+    const decision = verdict === 'approved' ? approved() : reject({ data });
     const command = {
       id: ids.derived(`persist/${eventId}`),
       actor: { kind: 'device', id: deviceId } as const,

@@ -4,13 +4,16 @@ import type { Projection } from './projection.ts';
 /** The streams of a consent that its id does not tell: the requests that refer to it, and the pushes for them. */
 export const consentHistory: Projection = {
   name: 'consent_history',
-  version: 1,
+  version: 2,
   tables: {
     consent_stream: ['create table consent_stream (consent_id text, stream text, primary key (consent_id, stream)) strict, without rowid'],
   },
   on: {
     CibaRequestReceived: (rows, { id, data }) => {
       if (data.consentOrigin === 'lodged') link(rows, data.consentId, `cibaRequest-${id}`);
+    },
+    AuthorizationRequested: (rows, { id, data }) => {
+      if (data.consentOrigin === 'lodged') link(rows, data.consentId, `authorization-${id}`);
     },
     DevicePushAccepted: (rows, { id, revision, correlationId }) => {
       if (revision === 0) link(rows, correlationId, `push-${id}`);
@@ -35,9 +38,14 @@ export const consentStreams = (rows: Rows, consentId: string): { streams: readon
   return { streams: streamsOf(consentId, linked), position: known?.position ?? 0 };
 };
 
-/** The consent's own stream, a request of the same id, those that are linked, and each request's grant. */
+/** The consent's own stream, a request of the same id, those that are linked, and each request's grant and notification. */
 export const streamsOf = (consentId: string, linked: readonly string[]): readonly string[] => {
-  const streams = new Set([`consent-${consentId}`, `cibaRequest-${consentId}`, ...linked]);
-  for (const stream of [...streams]) if (stream.startsWith('cibaRequest-')) streams.add(stream.replace('cibaRequest-', 'grant-'));
+  const streams = new Set([`consent-${consentId}`, `cibaRequest-${consentId}`, `authorization-${consentId}`, ...linked]);
+  for (const stream of [...streams]) {
+    if (stream.startsWith('authorization-')) streams.add(stream.replace('authorization-', 'grant-'));
+    if (!stream.startsWith('cibaRequest-')) continue;
+    streams.add(stream.replace('cibaRequest-', 'grant-'));
+    streams.add(stream.replace('cibaRequest-', 'notification-'));
+  }
   return [...streams];
 };

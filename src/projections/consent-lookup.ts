@@ -6,7 +6,7 @@ import type { Projection } from './projection.ts';
 /** The consents with their state, and the answers that have not become a consent's yet. */
 export const consentLookup: Projection = {
   name: 'consent_lookup',
-  version: 1,
+  version: 2,
   tables: {
     consent: [
       `create table consent (
@@ -37,6 +37,13 @@ export const consentLookup: Projection = {
       else owePersist(rows, data.consentId, id, data.at);
     },
     CibaRequestDenied: (rows, { id, data }) => {
+      if (data.consentOrigin === 'lodged') owePersist(rows, data.consentId, id, data.at);
+    },
+    AuthorizationApproved: (rows, { id, data }) => {
+      if (data.consentOrigin === 'request') rows.run('insert into persist_due values (?, ?, ?)', data.consentId, id, data.at);
+      else owePersist(rows, data.consentId, id, data.at);
+    },
+    AuthorizationDenied: (rows, { id, data }) => {
       if (data.consentOrigin === 'lodged') owePersist(rows, data.consentId, id, data.at);
     },
     ConsentAuthorised: (rows, { id, data }) => {

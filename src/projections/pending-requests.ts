@@ -7,12 +7,13 @@ import type { Projection } from './projection.ts';
  */
 export const pendingRequests: Projection = {
   name: 'pending_requests',
-  version: 1,
+  version: 2,
   tables: {
     pending_request: [
       `create table pending_request (
         request_id text primary key, client_id text not null, psu_id text not null, consent_id text not null,
-        interval_seconds integer not null, received_at integer not null, expires_at integer not null, cancel_reason text
+        interval_seconds integer not null, received_at integer not null, expires_at integer not null, cancel_reason text,
+        superseded_by text
       ) strict, without rowid`,
       'create index pending_request_psu on pending_request (psu_id)',
       'create index pending_request_consent on pending_request (consent_id) where consent_id <> request_id',
@@ -22,9 +23,9 @@ export const pendingRequests: Projection = {
     pending_count: ['create table pending_count (client_id text primary key, pending integer not null) strict, without rowid'],
   },
   on: {
-    CibaRequestReceived: (rows, { id, data }) => {
+    CibaRequestReceived: (rows, { id, eventId, data }) => {
       rows.run(
-        'insert into pending_request values (?, ?, ?, ?, ?, ?, ?, null)',
+        'insert into pending_request values (?, ?, ?, ?, ?, ?, ?, null, null)',
         id,
         data.clientId,
         data.psuId,
@@ -34,6 +35,13 @@ export const pendingRequests: Projection = {
         data.expiresAt,
       );
       rows.run('insert into pending_count values (?, 1) on conflict (client_id) do update set pending = pending + 1', data.clientId);
+      if (data.supersedes !== null)
+        rows.run(
+          `update pending_request set cancel_reason = 'superseded', superseded_by = ? where request_id = ? and client_id = ?`,
+          eventId,
+          data.supersedes,
+          data.clientId,
+        );
     },
     CibaRequestApproved: (rows, { id }) => noLongerPending(rows, id),
     CibaRequestDenied: (rows, { id }) => noLongerPending(rows, id),
@@ -85,6 +93,19 @@ export const waitingFor = (rows: Rows, psuId: string, at: number): readonly Wait
     )
     .map((row) => ({ requestId: row.request_id, clientId: row.client_id, expiresAt: row.expires_at }));
 
+/** The requests that have waited for a PSU's answer for so long, oldest first. */
+export const waitingSince = (rows: Rows, psuId: string, at: number, seconds: number, limit: number): readonly string[] =>
+  rows
+    .all<{ request_id: string }>(
+      `select request_id from pending_request
+       where psu_id = ? and expires_at > ? and received_at <= ? and cancel_reason is null order by received_at, request_id limit ?`,
+      psuId,
+      at,
+      at - seconds,
+      limit,
+    )
+    .map((row) => row.request_id);
+
 /** Whether a PSU has this many pending requests already. */
 export const pendingReached = (rows: Rows, psuId: string, count: number): boolean =>
   rows.get('select 1 from pending_request where psu_id = ? limit 1 offset ?', psuId, count - 1) !== undefined;
@@ -99,8 +120,15 @@ export const overdueRequests = (rows: Rows, at: number, limit: number): readonly
     .all<{ request_id: string }>('select request_id from pending_request where expires_at <= ? order by expires_at limit ?', at, limit)
     .map((row) => row.request_id);
 
-type CancelReason = 'consent_ended' | 'client_disabled';
+type CancelReason = 'consent_ended' | 'client_disabled' | 'superseded';
 
-/** The pending requests that nobody can answer any more. */
-export const cancellationsDue = (rows: Rows, limit: number): readonly { requestId: string; reason: CancelReason }[] =>
-  rows.all('select request_id as requestId, cancel_reason as reason from pending_request where cancel_reason is not null limit ?', limit);
+/** The pending requests that nobody is to answer any more. `supersededBy` is the event of the request that took the place of one. */
+export const cancellationsDue = (
+  rows: Rows,
+  limit: number,
+): readonly { requestId: string; reason: CancelReason; supersededBy: string | null }[] =>
+  rows.all(
+    `select request_id as requestId, cancel_reason as reason, superseded_by as supersededBy from pending_request
+     where cancel_reason is not null limit ?`,
+    limit,
+  );

@@ -1,6 +1,6 @@
 import { filter, firstValueFrom, type Observable, Subject, type Subscription, tap, throwError, throwIfEmpty, timeout } from 'rxjs';
 import { type DomainEvent, decode } from '../domain/catalogue.ts';
-import type { EventStore, Page } from '../domain/ports/event-store.ts';
+import type { EventStore, Page, StoredEvent } from '../domain/ports/event-store.ts';
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Projection } from './projection.ts';
 
@@ -8,9 +8,10 @@ const CHECKPOINTS = `create table if not exists projection (
   name text primary key, version integer not null, position integer not null
 ) strict, without rowid`;
 
-/** A page that was applied: up to where, and the types of its events. */
+/** A page that was applied: up to where, its events, and their types. */
 export interface Applied {
   position: number;
+  events: readonly StoredEvent[];
   types: ReadonlySet<DomainEvent['type']>;
 }
 
@@ -121,7 +122,7 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
     .subscribe({
       next: ({ events, caughtUp: border }) => {
         // Every event of it was decoded: its type is one of the catalogue.
-        applied.next({ position: at, types: new Set(events.map(({ type }) => type as DomainEvent['type'])) });
+        applied.next({ position: at, events, types: new Set(events.map(({ type }) => type as DomainEvent['type'])) });
         if (border) caughtUp.resolve();
       },
       error: fail,

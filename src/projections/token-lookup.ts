@@ -6,12 +6,12 @@ type RevocationReason = 'consent_ended' | 'client_disabled';
 /** Token hash → grant, for introspection and revocation, and the grants that must end because their consent or client did. */
 export const tokenLookup: Projection = {
   name: 'token_lookup',
-  version: 1,
+  version: 2,
   tables: {
     grants: [
       `create table grants (
         grant_id text primary key, client_id text not null, psu_id text, consent_id text, auth_time integer, acr text,
-        revoke_reason text
+        has_authorization_details integer not null, revoke_reason text
       ) strict, without rowid`,
       'create index grants_consent on grants (consent_id) where consent_id is not null',
       'create index grants_revoke on grants (revoke_reason) where revoke_reason is not null',
@@ -19,15 +19,16 @@ export const tokenLookup: Projection = {
     token: [
       `create table token (
         token_hash text primary key, grant_id text not null, kind text not null, scope text not null, certificate_thumbprint text,
-        issued_at integer not null, expires_at integer not null
+        dpop_key_thumbprint text, issued_at integer not null, expires_at integer not null
       ) strict, without rowid`,
     ],
     ended: ['create table ended (id text primary key, reason text not null) strict, without rowid'],
   },
   on: {
     GrantOpened: (rows, { id, data }) => {
-      const { clientId, psuId, consentId, authTime, acr } = data;
-      rows.run('insert into grants values (?, ?, ?, ?, ?, ?, null)', id, clientId, psuId, consentId, authTime, acr);
+      const { clientId, psuId, consentId, authTime, acr, hasAuthorizationDetails } = data;
+      const details = hasAuthorizationDetails ? 1 : 0;
+      rows.run('insert into grants values (?, ?, ?, ?, ?, ?, ?, null)', id, clientId, psuId, consentId, authTime, acr, details);
       rows.run(
         'update grants set revoke_reason = (select reason from ended where id in (?, ?)) where grant_id = ?',
         clientId,
@@ -37,16 +38,19 @@ export const tokenLookup: Projection = {
     },
     AccessTokenIssued: (rows, { id, data }) =>
       rows.run(
-        `insert into token values (?, ?, 'access_token', ?, ?, ?, ?)`,
+        `insert into token values (?, ?, 'access_token', ?, ?, ?, ?, ?)`,
         data.tokenHash,
         id,
         data.scope,
         data.certificateThumbprint,
+        data.dpopKeyThumbprint,
         data.at,
         data.expiresAt,
       ),
-    RefreshTokenIssued: (rows, { id, data }) =>
-      rows.run(`insert into token values (?, ?, 'refresh_token', '', null, ?, ?)`, data.tokenHash, id, data.at, data.expiresAt),
+    RefreshTokenIssued: (rows, { id, data }) => {
+      rows.run(`insert into token values (?, ?, 'refresh_token', '', null, null, ?, ?)`, data.tokenHash, id, data.at, data.expiresAt);
+      if (data.replaces !== null) rows.run('delete from token where token_hash = ?', data.replaces);
+    },
     AccessTokenRevoked: (rows, { data }) => rows.run('delete from token where token_hash = ?', data.tokenHash),
     // Its tokens are nobody's from then on: a token without its grant is not found.
     GrantRevoked: (rows, { id }) => rows.run('delete from grants where grant_id = ?', id),
@@ -67,6 +71,7 @@ export interface TokenRow {
   kind: 'access_token' | 'refresh_token';
   scope: string;
   certificateThumbprint: string | null;
+  dpopKeyThumbprint: string | null;
   issuedAt: number;
   expiresAt: number;
   clientId: string;
@@ -74,13 +79,16 @@ export interface TokenRow {
   consentId: string | null;
   authTime: number | null;
   acr: string | null;
+  /** Whether its consent holds authorization details. */
+  hasAuthorizationDetails: 0 | 1;
 }
 
 /** The token behind a hash. One whose consent or client has ended is gone at once, whatever its grant still says. */
 export const findToken = (rows: Rows, tokenHash: string): TokenRow | undefined =>
   rows.get<TokenRow>(
-    `select grant_id as grantId, kind, scope, certificate_thumbprint as certificateThumbprint, issued_at as issuedAt,
-       expires_at as expiresAt, client_id as clientId, psu_id as psuId, consent_id as consentId, auth_time as authTime, acr
+    `select grant_id as grantId, kind, scope, certificate_thumbprint as certificateThumbprint, dpop_key_thumbprint as dpopKeyThumbprint,
+       issued_at as issuedAt, expires_at as expiresAt, client_id as clientId, psu_id as psuId, consent_id as consentId, auth_time as authTime, acr,
+       has_authorization_details as hasAuthorizationDetails
      from token join grants using (grant_id) where token_hash = ? and revoke_reason is null`,
     tokenHash,
   );

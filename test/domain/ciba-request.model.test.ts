@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import { answer, type CibaRequest, cancel, cibaRequest, expire, redeem, retrieve } from '../../src/domain/ciba-request/decider.ts';
 import type { CibaRequestEvents, CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
 import type { Decision } from '../../src/domain/decider.ts';
@@ -64,9 +65,21 @@ const show = (psuId: string, at: number): Step => ({
 const answers = (verdict: 'approved' | 'denied', psuId: string, deviceId: string, at: number): Step => ({
   name: `${psuId} on ${deviceId}: ${verdict} at ${at}`,
   decision: answer(
-    { verdict, psuId, deviceId, keyThumbprint: 'key', digest: 'digest', nonce: 'nonce', accountIds: ['account-1'], jws: 'jws', at },
+    {
+      verdict,
+      psuId,
+      deviceId,
+      keyThumbprint: 'key',
+      digest: 'digest',
+      nonce: 'nonce',
+      accountIds: ['account-1'],
+      authorizationDetails: null,
+      jws: 'jws',
+      at,
+    },
     consentAt(0),
     accounts(['account-1']),
+    detailTypes,
   ),
   expected(model) {
     if (psuId !== 'alice') return 'not_found';

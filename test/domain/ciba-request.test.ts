@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import type { AuthorizationDetail } from '../../src/domain/authorization-details/detail-type.ts';
+import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import {
   answer,
   cancel,
+  cancelOwn,
   cibaRequest,
   expire,
   lastRetrieval,
@@ -10,6 +13,7 @@ import {
   redeem,
   retrieve,
   type SignedAnswer,
+  supersedable,
 } from '../../src/domain/ciba-request/decider.ts';
 import type { CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
 import type { Consent } from '../../src/domain/consent/decider.ts';
@@ -90,11 +94,17 @@ const tap: SignedAnswer = {
   digest: 'digest',
   nonce: 'nonce',
   accountIds: ['account-1'],
+  authorizationDetails: null,
   jws: 'jws',
   at: 1020,
 };
 const answers = (by: Partial<SignedAnswer>, consentRevision = 0) =>
-  answer({ ...tap, ...by }, consentAt(consentRevision), accounts(['account-1', 'account-2'], by.verdict === 'denied' ? [] : ['account-1']));
+  answer(
+    { ...tap, ...by },
+    consentAt(consentRevision),
+    accounts(['account-1', 'account-2'], by.verdict === 'denied' ? [] : ['account-1']),
+    detailTypes,
+  );
 const yes = answers({});
 const no = answers({ verdict: 'denied', accountIds: [] });
 const lateYes = answers({ at: 1300 });
@@ -164,7 +174,8 @@ describe('an answer is over what its device was shown last', () => {
 });
 
 describe('a yes chooses from the accounts shown', () => {
-  const choose = (accountIds: string[], from = ['account-1', 'account-2']) => answer({ ...tap, accountIds }, consentAt(0), accounts(from));
+  const choose = (accountIds: string[], from = ['account-1', 'account-2']) =>
+    answer({ ...tap, accountIds }, consentAt(0), accounts(from), detailTypes);
   const approvedFor = (accountIds: string[]) => ({ ...approved, personal: { answer: 'jws', accountIds, authorizationDetails: null } });
   const shown = asked(retrieved);
 
@@ -181,7 +192,7 @@ describe('a yes chooses from the accounts shown', () => {
       read.push(personalPart(sealed));
       return ['account-1'];
     };
-    answer(tap, consentAt(0), { ...accounts([]), offered })(stateOf(cibaRequest, received, retrieved));
+    answer(tap, consentAt(0), { ...accounts([]), offered }, detailTypes)(stateOf(cibaRequest, received, retrieved));
     expect(read).toEqual([retrieved.personal]);
   });
 });
@@ -280,4 +291,104 @@ describe('a CIBA request remembers', () => {
       grantId: 'grant-1',
     }));
   test('nothing from before its beginning', () => expect(stateOf(cibaRequest, approved, redeemed)).toEqual({ status: 'absent' }));
+});
+
+describe('authorization details', () => {
+  const both: AuthorizationDetail = { type: 'account_information', actions: ['list_accounts', 'read_balances'] };
+  const one: AuthorizationDetail = { type: 'account_information', actions: ['read_balances'] };
+  const more: AuthorizationDetail = { type: 'account_information', actions: ['read_balances', 'read_transactions'] };
+  const answering = (
+    named: AuthorizationDetail[] | null,
+    { wanted = [both] as AuthorizationDetail[] | null, given = null as AuthorizationDetail[] | null } = {},
+  ) => {
+    const parts = { ...accounts(['account-1']), asked: () => wanted };
+    const chosen = () => ({ accountIds: ['account-1'], authorizationDetails: given });
+    return answer({ ...tap, authorizationDetails: named }, consentAt(0), { ...parts, chosen }, detailTypes);
+  };
+  const approving = (authorizationDetails: AuthorizationDetail[] | null) => ({
+    ...approved,
+    personal: { ...approved.personal, authorizationDetails },
+  });
+
+  test('are approved as they were asked for, where the answer does not name them', () => {
+    const yes = answering(null);
+    asked(retrieved)
+      .when(yes)
+      .then(approving([both]));
+  });
+  test('are approved as the answer names them', () => {
+    const less = answering([one]);
+    const all = answering([both]);
+    asked(retrieved)
+      .when(less)
+      .then(approving([one]));
+    asked(retrieved)
+      .when(all)
+      .then(approving([both]));
+  });
+  test.each<[string, AuthorizationDetail[], AuthorizationDetail[] | null]>([
+    ['more than was asked for', [more], [both]],
+    ['something twice', [one, one], [both]],
+    ['nothing at all', [], [both]],
+    ['what was not asked for', [one], null],
+    ['a type that nobody knows', [{ type: 'other' }], [both]],
+  ])('are never %s', (_, named, wanted) => {
+    const wrong = answering(named, { wanted });
+    asked(retrieved).when(wrong).refuses('invalid_request');
+  });
+  test('make the same answer the same: named or not', () => {
+    const same = answering([both], { given: [both] });
+    const silent = answering(null, { given: [both] });
+    const other = answering([one], { given: [both] });
+    asked(retrieved, approving([both]))
+      .when(same)
+      .then();
+    asked(retrieved, approving([both]))
+      .when(silent)
+      .then();
+    asked(retrieved, approving([both]))
+      .when(other)
+      .refuses('conflict');
+  });
+});
+
+describe('a TPP takes its request back', () => {
+  const back = (clientId = 'tpp', at = 1020) => cancelOwn({ clientId, at });
+  const mine = back();
+  const foreign = back('other');
+  const tooLate = back('tpp', 1300);
+  const ownCancelled: CibaRequestFact = { type: 'CibaRequestCancelled', data: { reason: 'cancelled_by_client', at: 1020 } };
+
+  test('while it is pending', () => {
+    asked().when(mine).then(ownCancelled);
+    asked(retrieved).when(mine).then(ownCancelled);
+  });
+  test('once, however it was cancelled', () => {
+    asked(ownCancelled).when(mine).then();
+    asked(cancelled).when(mine).then();
+  });
+  test('not one that is not its own', () => {
+    asked().when(foreign).refuses('invalid_grant');
+    given(cibaRequest).when(mine).refuses('invalid_grant');
+  });
+  test('not what was answered', () => {
+    for (const end of [approved, denied]) asked(retrieved, end).when(mine).refuses('invalid_grant');
+    asked(retrieved, approved, redeemed).when(mine).refuses('invalid_grant');
+  });
+  test('not after its time', () => {
+    asked().when(tooLate).refuses('expired_token');
+    asked(expired).when(mine).refuses('expired_token');
+  });
+});
+
+describe('a TPP puts another request in the place of', () => {
+  const state = (...past: CibaRequestFact[]) => stateOf(cibaRequest, received, ...past);
+  test('its own that waits', () => expect(supersedable(state(retrieved), 'tpp', 1299)).toMatchObject({ requestId: ID }));
+  test.each<[string, () => unknown]>([
+    ['one of another client', () => supersedable(state(), 'other', 1020)],
+    ['one that does not exist', () => supersedable(stateOf(cibaRequest), 'tpp', 1020)],
+    ['one whose time is over', () => supersedable(state(), 'tpp', 1300)],
+    ['one that was answered', () => supersedable(state(retrieved, approved), 'tpp', 1020)],
+    ['one that was cancelled', () => supersedable(state(cancelled), 'tpp', 1020)],
+  ])('never %s', (_, act) => expect(act).toThrow(expect.objectContaining({ error: 'invalid_request' })));
 });

@@ -42,20 +42,20 @@ describe('a client is registered', () => {
   test('not with a secret that it does not use', () =>
     given(client)
       .when(register(metadata, 'hash', 1000))
-      .refuses('invalid_request'));
+      .refuses('invalid_client_metadata'));
   test('not without a secret that it needs', () => {
     const posting: ClientMetadata = { ...withSecret, token_endpoint_auth_method: 'client_secret_post' };
     given(client)
       .when(register(withSecret, null, 1000))
-      .refuses('invalid_request');
+      .refuses('invalid_client_metadata');
     given(client)
       .when(register(posting, null, 1000))
-      .refuses('invalid_request');
+      .refuses('invalid_client_metadata');
   });
   test('not with what its profile forbids', () =>
     given(client)
       .when(register(forbidden, 'hash', 1000))
-      .refuses('invalid_request'));
+      .refuses('invalid_client_metadata'));
 });
 
 describe("a client's metadata is replaced", () => {
@@ -63,9 +63,9 @@ describe("a client's metadata is replaced", () => {
   test('not before it exists', () => given(client).when(replaceMetadata(renamed, 1010)).refuses('not_found'));
   test('not once it was disabled', () => given(client, registered, disabled).when(replaceMetadata(renamed, 1010)).refuses('not_found'));
   test('not with what its profile forbids', () =>
-    given(client, registeredWithSecret).when(replaceMetadata(forbidden, 1010)).refuses('invalid_request'));
+    given(client, registeredWithSecret).when(replaceMetadata(forbidden, 1010)).refuses('invalid_client_metadata'));
   test('not by a method that needs a secret, when it has none', () =>
-    given(client, registered).when(replaceMetadata(withSecret, 1010)).refuses('invalid_request'));
+    given(client, registered).when(replaceMetadata(withSecret, 1010)).refuses('invalid_client_metadata'));
   test('and its secret stays', () => {
     given(client, registeredWithSecret).when(replaceMetadata(metadata, 1010)).then(replacedBy(metadata));
     given(client, registeredWithSecret, replacedBy(metadata)).when(replaceMetadata(withSecret, 1010)).then(replacedBy(withSecret));
@@ -85,6 +85,7 @@ describe('a client may be given something', () => {
       metadata: renamed,
       secretHash: 'hash',
       registrationTokenHash: null,
+      registeredAt: 1000,
     }));
   test('not before it exists', () => expectRefusal(() => activeClient(stateOf(client)), 'invalid_client'));
   test('not once it was disabled', () => expectRefusal(() => activeClient(stateOf(client, registered, disabled)), 'invalid_client'));

@@ -17,9 +17,9 @@ import { expectRefusal, given, ID } from '../support/given.ts';
 
 const accountIds = ['account-1'];
 const ofRequest = { ...lodged, data: { ...lodged.data, expiresAt: null, at: 1020 } };
-const yes = authorise({ data: authorised.data, accountIds, lodged: null });
-const yesWithoutConsent = authorise({ data: authorised.data, accountIds, lodged: ofRequest.data });
-const yesToAnother = authorise({ data: authorisedBy('another').data, accountIds, lodged: null });
+const yes = authorise({ data: authorised.data, accountIds, authorizationDetails: null, lodged: null });
+const yesWithoutConsent = authorise({ data: authorised.data, accountIds, authorizationDetails: null, lodged: ofRequest.data });
+const yesToAnother = authorise({ data: authorisedBy('another').data, accountIds, authorizationDetails: null, lodged: null });
 const no = reject({ data: rejected.data });
 const takesBack = revoke(revoked.data);
 const brief = { ...lodged, data: { ...lodged.data, expiresAt: 1020 } };
@@ -47,7 +47,7 @@ describe('a consent is lodged', () => {
 describe('a consent is authorised', () => {
   test('by an approved request', () => given(consent, lodged).when(yes).then(authorised));
   test('with the accounts that were chosen', () => {
-    const forTwo = authorise({ data: authorised.data, accountIds: ['account-1', 'account-2'], lodged: null });
+    const forTwo = authorise({ data: authorised.data, accountIds: ['account-1', 'account-2'], authorizationDetails: null, lodged: null });
     given(consent, lodged)
       .when(forTwo)
       .then({ ...authorised, personal: { accountIds: ['account-1', 'account-2'], authorizationDetails: null } });

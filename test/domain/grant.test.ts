@@ -1,8 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
-import { grant, open, refresh, refreshable, revoke, revokeAccessToken } from '../../src/domain/grant/decider.ts';
+import type { Binding } from '../../src/domain/grant/binding.ts';
+import {
+  grant,
+  open,
+  openToPush,
+  type RefreshTokenUse,
+  refresh,
+  refreshable,
+  revoke,
+  revokeAccessToken,
+  useOf,
+} from '../../src/domain/grant/decider.ts';
 import type { GrantFact } from '../../src/domain/grant/events.ts';
 import { given, stateOf } from '../support/given.ts';
 
+const unbound: Binding = { certificateThumbprint: null, dpopKeyThumbprint: null };
 type Fact<T extends GrantFact['type']> = Extract<GrantFact, { type: T }>;
 
 const opened: Fact<'GrantOpened'> = {
@@ -25,10 +37,37 @@ const issued = (tokenHash: string, at = 1030): Fact<'AccessTokenIssued'> => ({
   type: 'AccessTokenIssued',
   data: { tokenHash, scope: 'openid accounts', certificateThumbprint: null, dpopKeyThumbprint: null, at, expiresAt: at + 300 },
 });
-const refreshToken: Fact<'RefreshTokenIssued'> = { type: 'RefreshTokenIssued', data: { tokenHash: 'refresh', at: 1030, expiresAt: 9000 } };
+const refreshToken: Fact<'RefreshTokenIssued'> = {
+  type: 'RefreshTokenIssued',
+  data: { tokenHash: 'refresh', at: 1030, expiresAt: 9000, replaces: null, nonce: null },
+};
 const tokenRevoked: Fact<'AccessTokenRevoked'> = { type: 'AccessTokenRevoked', data: { tokenHash: 'access', at: 1040 } };
 const revoked: Fact<'GrantRevoked'> = { type: 'GrantRevoked', data: { reason: 'consent_ended', at: 1050 } };
 const past = [opened, issued('access'), refreshToken];
+
+describe('a grant whose tokens are pushed', () => {
+  const kept: Fact<'TokenResponseKept'> = {
+    type: 'TokenResponseKept',
+    data: { requestId: 'request-1', psuId: 'alice', at: 1030 },
+    personal: { response: '{"access_token":"a.b.c"}' },
+  };
+  const ofRequest = { ...opened.data, requestId: 'request-1', psuId: 'alice' };
+  const opens = openToPush(ofRequest, issued('access').data, refreshToken.data, kept.personal.response);
+
+  test('keeps its token response in the append that opens it', () =>
+    given(grant)
+      .when(opens)
+      .then(...past, kept));
+  test('stays as it is, whoever opened it and whatever became of it', () => {
+    for (const more of [[], [kept], [kept, revoked]])
+      given(grant, ...past, ...more)
+        .when(opens)
+        .then();
+    given(grant, ...past, kept)
+      .when(open(opened.data, issued('access').data, null))
+      .refuses('invalid_grant');
+  });
+});
 
 describe('a grant is opened', () => {
   const opens = open(opened.data, issued('access').data, refreshToken.data);
@@ -50,8 +89,8 @@ describe('a grant is opened', () => {
 });
 
 describe('a grant is refreshed', () => {
-  const by = { clientId: 'tpp', tokenHash: 'refresh', at: 2000 };
-  const again = (change: Partial<typeof by> = {}) => refresh({ ...by, ...change }, issued('access-2', 2000).data);
+  const by: RefreshTokenUse = { clientId: 'tpp', tokenHash: 'refresh', binding: unbound, at: 2000 };
+  const again = (change: Partial<RefreshTokenUse> = {}) => refresh({ ...by, ...change }, issued('access-2', 2000).data, null);
   const byAnother = again({ clientId: 'other' });
   const withAnother = again({ tokenHash: 'access' });
   const inTime = again({ at: 8999 });
@@ -89,6 +128,84 @@ describe('a grant is refreshed', () => {
       .then(issued('access-2', 2000)));
   test('for what it was opened with', () =>
     expect(refreshable(stateOf(grant, ...past), by)).toMatchObject({ psuId: 'alice', consentId: 'consent-1', requestId: 'request-1' }));
+});
+
+describe('a grant is refreshed by a token that rotates', () => {
+  const successor = { tokenHash: 'refresh-2', nonce: 'nonce-2' };
+  const replaced: Fact<'RefreshTokenIssued'> = {
+    type: 'RefreshTokenIssued',
+    data: { ...successor, replaces: 'refresh', at: 2000, expiresAt: 9000 },
+  };
+  const replacedAgain: Fact<'RefreshTokenIssued'> = {
+    type: 'RefreshTokenIssued',
+    data: { tokenHash: 'refresh-3', nonce: 'nonce-3', replaces: 'refresh-2', at: 2010, expiresAt: 9000 },
+  };
+  const reused = (at: number): Fact<'GrantRevoked'> => ({ type: 'GrantRevoked', data: { reason: 'refresh_token_reused', at } });
+  const by = (tokenHash: string, at: number): RefreshTokenUse => ({ clientId: 'tpp', tokenHash, binding: unbound, at });
+  const use = (tokenHash: string, at: number) => refresh(by(tokenHash, at), issued('access-2', at).data, successor);
+  const rotated = [...past, issued('access-2', 2000), replaced];
+
+  test('which then has a successor that lives no longer', () =>
+    given(grant, ...past)
+      .when(use('refresh', 2000))
+      .then(issued('access-2', 2000), replaced));
+  test('whose successor is as good', () =>
+    given(grant, ...rotated)
+      .when(refresh(by('refresh-2', 3000), issued('access-3', 3000).data, { tokenHash: 'refresh-3', nonce: 'nonce-3' }))
+      .then(issued('access-3', 3000), { ...replacedAgain, data: { ...replacedAgain.data, at: 3000 } }));
+  test('again within half a minute: with one family of tokens', () =>
+    given(grant, ...rotated)
+      .when(use('refresh', 2030))
+      .then(issued('access-2', 2030)));
+  test('later: the grant ends', () =>
+    given(grant, ...rotated)
+      .when(use('refresh', 2031))
+      .then(reused(2031)));
+  test('at once, but after the successor was used: the grant ends', () =>
+    given(grant, ...rotated, issued('access-3', 2010), replacedAgain)
+      .when(use('refresh', 2011))
+      .then(reused(2011)));
+  test('but a replaced token of another client, of another holder or of another grant ends nothing', () => {
+    const bound = { ...opened, data: { ...opened.data, dpopKeyThumbprint: 'jkt' } };
+    given(grant, ...rotated)
+      .when(refresh({ ...by('refresh', 3000), clientId: 'other' }, issued('a', 3000).data, successor))
+      .refuses('invalid_grant');
+    given(grant, bound, issued('access'), refreshToken, replaced).when(use('refresh', 3000)).refuses('invalid_grant');
+    given(grant, ...rotated)
+      .when(use('refresh-9', 3000))
+      .refuses('invalid_grant');
+  });
+  test.each([
+    ['refresh-2', 3000, 'current'],
+    ['refresh', 2030, 'retry'],
+    ['refresh', 2031, 'reuse'],
+  ] as const)('%s at %i is %s', (tokenHash, at, expected) =>
+    expect(useOf(refreshable(stateOf(grant, ...rotated), by(tokenHash, at)), by(tokenHash, at))).toBe(expected),
+  );
+});
+
+describe('a grant that is bound', () => {
+  const bindings = [
+    { certificateThumbprint: 'x5t', dpopKeyThumbprint: null },
+    { certificateThumbprint: null, dpopKeyThumbprint: 'jkt' },
+    { certificateThumbprint: 'x5t', dpopKeyThumbprint: 'jkt' },
+  ];
+  const by = (binding: Binding): RefreshTokenUse => ({ clientId: 'tpp', tokenHash: 'refresh', binding, at: 2000 });
+  const boundTo = (binding: Binding) => stateOf(grant, { ...opened, data: { ...opened.data, ...binding } }, issued('access'), refreshToken);
+
+  test.each(bindings)('to $certificateThumbprint and $dpopKeyThumbprint is refreshed by who holds both', (binding) => {
+    expect(refreshable(boundTo(binding), by(binding))).toMatchObject(binding);
+    expect(() => refreshable(boundTo(binding), by(unbound))).toThrow('another certificate or DPoP key');
+    expect(() => refreshable(boundTo(binding), by({ certificateThumbprint: 'other', dpopKeyThumbprint: 'other' }))).toThrow();
+  });
+  test('is refreshed by who holds more', () =>
+    expect(refreshable(boundTo(unbound), by({ certificateThumbprint: 'x5t', dpopKeyThumbprint: 'jkt' }))).toMatchObject(unbound));
+  test('says so with its first token, if it is older than that', () => {
+    const first = { ...issued('access'), data: { ...issued('access').data, certificateThumbprint: 'x5t' } };
+    const state = stateOf(grant, opened, first, refreshToken);
+    expect(() => refreshable(state, by(unbound))).toThrow('another certificate or DPoP key');
+    expect(refreshable(state, by({ ...unbound, certificateThumbprint: 'x5t' }))).toMatchObject({ certificateThumbprint: 'x5t' });
+  });
 });
 
 describe('an access token is revoked', () => {

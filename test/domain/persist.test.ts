@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { systemIds } from '../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
+import type { AuthorizationDetail } from '../../src/domain/authorization-details/detail-type.ts';
+import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import { answer, cibaRequest, receive, retrieve, type Verdict } from '../../src/domain/ciba-request/decider.ts';
 import { consent, lodge, revoke } from '../../src/domain/consent/decider.ts';
 import { consentEvents } from '../../src/domain/consent/events.ts';
@@ -30,14 +32,20 @@ const authorisations = async () => {
 };
 
 /** A request was answered, and nobody has told its consent yet. */
-const answered = async (verdict: Verdict, consentOrigin: 'lodged' | 'request'): Promise<string> => {
+const answered = async (
+  verdict: Verdict,
+  consentOrigin: 'lodged' | 'request',
+  details: { asked?: AuthorizationDetail[]; approved?: AuthorizationDetail[] } = {},
+): Promise<string> => {
   const revision = consentOrigin === 'lodged' ? 0 : -1;
   if (consentOrigin === 'lodged') await decide(consent, 'consent-1', lodge(lodged.data), command());
   await decide(cibaRequest, 'request-1', receive({ ...received.data, consentOrigin }, askedWith(null)), command());
   await decide(cibaRequest, 'request-1', retrieve({ ...retrieved.data, consentRevision: revision }, 'shown'), command());
   const { psuId, deviceId, digest, nonce } = retrieved.data;
-  const by = { verdict, psuId, deviceId, digest, nonce, keyThumbprint: 'key', accountIds: ['account-1'], jws: 'jws', at: 1020 };
-  const { eventIds } = await decide(cibaRequest, 'request-1', answer(by, consentAt(revision), accounts(['account-1'])), command());
+  const signed = { psuId, deviceId, digest, nonce, keyThumbprint: 'key', jws: 'jws', at: 1020 };
+  const by = { ...signed, verdict, accountIds: ['account-1'], authorizationDetails: details.approved ?? null };
+  const parts = { ...accounts(['account-1']), asked: () => details.asked ?? null };
+  const { eventIds } = await decide(cibaRequest, 'request-1', answer(by, consentAt(revision), parts, detailTypes), command());
   return String(eventIds[0]);
 };
 
@@ -49,6 +57,14 @@ describe('an answer that was recorded becomes the consent’s', () => {
     expect(await authorisations()).toEqual([{ accountIds: ['account-1'], authorizationDetails: null }]);
     const [, authorised] = await store.read('consent-consent-1');
     expect(authorised).toMatchObject({ causationId: eventId, correlationId: 'consent-1', actor: { kind: 'device', id: 'phone' } });
+  });
+
+  test('with the authorization details that were approved', async () => {
+    const asked = { type: 'account_information', actions: ['list_accounts', 'read_balances'] };
+    const approved = { type: 'account_information', actions: ['read_balances'] };
+    await answered('approved', 'request', { asked: [asked], approved: [approved] });
+    await persistOf();
+    expect(await authorisations()).toEqual([{ accountIds: ['account-1'], authorizationDetails: [approved] }]);
   });
 
   test('which begins with it, where the TPP lodged none', async () => {

@@ -111,7 +111,7 @@ describe('a profile', () => {
   test.each(choices)('%s with %s: %p', (profile, token_endpoint_auth_method, may) => {
     const check = () => checked({ ...everything, profile, token_endpoint_auth_method });
     if (may) expect(check()).toMatchObject({ profile, token_endpoint_auth_method });
-    else expectRefusal(check, 'invalid_request');
+    else expectRefusal(check, 'invalid_client_metadata');
   });
 
   test.each<[ProfileName, AuthMethod, boolean]>([
@@ -127,18 +127,18 @@ describe('a profile', () => {
     const without = (keys: z.input<typeof clientMetadata>['jwks']) => () =>
       checked({ ...everything, profile, token_endpoint_auth_method, jwks: keys });
     for (const check of [without(null), without({ keys: [] })]) {
-      if (needed) expectRefusal(check, 'invalid_request');
+      if (needed) expectRefusal(check, 'invalid_client_metadata');
       else expect(check).not.toThrow();
     }
   });
 
   test.each(PROFILE_NAMES)('%s with tls_client_auth needs the subject of the certificate', (profile) =>
-    expectRefusal(() => checked({ profile, token_endpoint_auth_method: 'tls_client_auth', jwks }), 'invalid_request'),
+    expectRefusal(() => checked({ profile, token_endpoint_auth_method: 'tls_client_auth', jwks }), 'invalid_client_metadata'),
   );
 
   test('fapi-ciba binds every token to a certificate; plain leaves the choice', () => {
     const unbound = { jwks, tls_client_certificate_bound_access_tokens: false };
-    expectRefusal(() => checked({ ...unbound, profile: 'fapi-ciba' }), 'invalid_request');
+    expectRefusal(() => checked({ ...unbound, profile: 'fapi-ciba' }), 'invalid_client_metadata');
     expect(checked({ ...unbound, profile: 'plain' })).toMatchObject({ tls_client_certificate_bound_access_tokens: false });
   });
 
@@ -154,7 +154,7 @@ describe('a profile', () => {
     ['codes without a response type', { grant_types: ['authorization_code'], redirect_uris: ['https://tpp.example/'] }],
     ['a redirect URI without codes', { redirect_uris: ['https://tpp.example/'] }],
     ['two subjects of its certificate', { ...everything, token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'tpp' }],
-  ])('refuses %s', (_, given) => expectRefusal(() => checked({ jwks, ...given }), 'invalid_request'));
+  ])('refuses %s', (_, given) => expectRefusal(() => checked({ jwks, ...given }), 'invalid_client_metadata'));
 
   test.each<[string, Partial<z.input<typeof clientMetadata>>]>([
     ['ping for a FAPI client', PING],

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import canonicalize from 'canonicalize';
+import fc from 'fast-check';
 import {
   type AuthenticationRequest,
   acrOf,
@@ -7,6 +9,7 @@ import {
   hintOf,
   intentOf,
   lifeOf,
+  requestContextOf,
   scopeOf,
   scopeWithin,
 } from '../../src/domain/ciba-request/request.ts';
@@ -16,7 +19,7 @@ const asked = (given: object): AuthenticationRequest => authenticationRequest.pa
 
 describe('an authentication request', () => {
   test('needs a scope', () => expect(authenticationRequest.safeParse({ login_hint: 'alice' }).success).toBe(false));
-  test('may hold parameters that nobody knows', () => expect(asked({ user_code: '1234', colour: 'blue' })).toEqual({ scope: 'openid' }));
+  test('may hold parameters that nobody knows', () => expect(asked({ size: 1, colour: 'blue' })).toEqual({ scope: 'openid' }));
   test.each([
     { scope: ['openid'] },
     { login_hint: 1 },
@@ -40,7 +43,8 @@ describe('the PSU is named', () => {
 
   test('by a login_hint', () => expect(hintOf(asked({ login_hint: 'alice' }))).toEqual({ kind: 'login_hint', value: 'alice' }));
   test('by an id_token_hint', () => expect(hintOf(asked({ id_token_hint: 'jws' }))).toEqual({ kind: 'id_token_hint', value: 'jws' }));
-  test('not by a login_hint_token yet', () => expectRefusal(() => hintOf(asked({ login_hint_token: 'jws' })), 'invalid_request'));
+  test('by a login_hint_token', () =>
+    expect(hintOf(asked({ login_hint_token: 'jws' }))).toEqual({ kind: 'login_hint_token', value: 'jws' }));
   test.each([
     [],
     ['login_hint', 'id_token_hint'],
@@ -271,4 +275,64 @@ describe('binding_message', () => {
     ['Latin with a Greek letter', 'PayP\u03b1l 42'],
     ['Greek with a Cyrillic letter', 'Οδ\u043eς 5'],
   ])('with %s is refused', (_, text) => expectRefusal(() => message(text), 'invalid_binding_message'));
+});
+
+describe('a request_context', () => {
+  const context = (request_context: unknown) => requestContextOf(asked({ request_context }));
+  const nested = (levels: number): unknown => (levels === 0 ? 1 : { in: nested(levels - 1) });
+
+  test('may be missing', () => expect(requestContextOf(asked({}))).toBeNull());
+  test.each([{}, { a: 1 }, { till: '7', at: { lines: ['\u00fc', null, true, 1.5] } }])('is the object %j, or its text', (object) => {
+    expect(context(object)).toEqual(object);
+    expect(context(JSON.stringify(object))).toEqual(object);
+  });
+  test('goes 16 levels deep, and no deeper', () => {
+    expect(context(nested(16))).toEqual(nested(16));
+    expectRefusal(() => context(nested(17)), 'invalid_request');
+  });
+  test('has 4096 bytes, and no more', () => {
+    const long = (length: number) => ({ a: '\u00fc'.repeat(length / 2 - 4) });
+    expect(context(long(4096))).toEqual(long(4096));
+    expectRefusal(() => context(long(4098)), 'invalid_request');
+  });
+  test.each([
+    '',
+    '{',
+    '[]',
+    '1',
+    'null',
+    [],
+    1,
+    true,
+    null,
+    '"text"',
+    '{"a":1e999}',
+    '{"a":"\\ud800"}',
+    '{"\\ud800":1}',
+    { a: Number.NaN },
+  ])('is not %j', (given) => expectRefusal(() => context(given), 'invalid_request'));
+
+  test('whatever it is, can be shown or is refused', () => {
+    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('a', '\ud83d', '\ude00', '"', '\\') }));
+    const value = fc.letrec((tie) => ({
+      any: fc.oneof(
+        { maxDepth: 20 },
+        text,
+        fc.double(),
+        fc.boolean(),
+        fc.constant(null),
+        fc.array(tie('any')),
+        fc.dictionary(text, tie('any')),
+      ),
+    })).any;
+    fc.assert(
+      fc.property(fc.dictionary(text, value), (object) => {
+        try {
+          expect(canonicalize(context(object))).toBeDefined();
+        } catch (error) {
+          expect(error).toMatchObject({ error: 'invalid_request' });
+        }
+      }),
+    );
+  });
 });

@@ -16,6 +16,21 @@ const recorded = ({ engine, log }: TestEngine, type: string): Promise<void> =>
     void look();
   });
 
+test('nobody is woken where push is no step of CIBA, and the device finds the request when it looks', async () => {
+  const pushSender = inMemoryPushSender();
+  const tested = await testEngine({ pushSender }, { COUNTERSIGN_AUTHENTICATION_CIBA: ',' });
+  const phone = await enrol(fetch, await askForEnrolment(fetch, tested.url, { username: 'alice', password: 'alice' }), {
+    pushToken: 'token',
+  });
+  const auth = { client_id: await tested.client({}, 's3cret'), client_secret: 's3cret' };
+  await tested.post('/oauth2/ciba', { ...auth, scope: 'openid accounts', login_hint: 'alice' });
+  expect(await phone.requests()).toHaveLength(1);
+  // What is due is looked for as soon as it was recorded: a turn later it would have been sent.
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(pushSender.wakeUps).toEqual([]);
+  await tested.close();
+});
+
 describe('a push', () => {
   test('that finds its token dead leaves the device able to list and to answer, and a new token wakes it again', async () => {
     let dead = true;

@@ -6,19 +6,19 @@ import { sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
 import { accountsIn, askForEnrolment, enrol, type Phone } from '../../src/demo/phone.ts';
+import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import { answer, cibaRequest, expire, receive, redeem, retrieve, type SignedAnswer } from '../../src/domain/ciba-request/decider.ts';
 import { requestIdOf } from '../../src/domain/ciba-request/id.ts';
 import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
 import { makeDecide } from '../../src/domain/decide.ts';
 import { OAuthError } from '../../src/domain/oauth-error.ts';
 import type { Ports } from '../../src/engine.ts';
-import { askedWith } from '../support/ceremony-facts.ts';
+import { accounts, askedWith } from '../support/ceremony-facts.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
 import { racingStore } from '../support/racing-store.ts';
 import { temporaryFolder } from '../support/served.ts';
 
 const noConsent = { status: 'absent', revision: -1 } as const;
-const noAccounts = { offered: () => [], chosen: () => [] };
 
 const ROUNDS = 200;
 const CALLS = 64;
@@ -102,6 +102,7 @@ describe.each([
       digest: 'digest',
       nonce: 'nonce',
       accountIds: [],
+      authorizationDetails: null,
       jws: 'jws',
       at: expiresAt - 1,
     };
@@ -120,14 +121,15 @@ describe.each([
         expiresAt,
         deliveryMode: 'poll' as const,
         dpopKeyThumbprint: null,
+        supersedes: null,
       };
       await decide(cibaRequest, id, receive(received, askedWith(null)), command());
       const shown = { psuId: 'psu', deviceId: 'phone', digest: 'digest', nonce: 'nonce', consentRevision: -1, at };
       await decide(cibaRequest, id, retrieve(shown, 'shown'), command());
       // The clocks of two nodes differ by a second: for one the request lives, for the other it is over.
       const decisions = {
-        approve: answer(by, noConsent, noAccounts),
-        deny: answer({ ...by, verdict: 'denied' }, noConsent, noAccounts),
+        approve: answer(by, noConsent, accounts([], []), detailTypes),
+        deny: answer({ ...by, verdict: 'denied' }, noConsent, accounts([], []), detailTypes),
         expire: expire(expiresAt),
       };
       store.gather(`cibaRequest-${id}`, order.length);

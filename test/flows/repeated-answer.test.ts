@@ -54,5 +54,5 @@ test('an answer that comes again is one answer, and one with other accounts is r
 
   const authorisations = (await tested.log()).filter(({ type }) => type === 'ConsentAuthorised').map(consentEvents.decode);
   const accounts = authorisations.map(({ sealed }) => consentEvents.open('ConsentAuthorised', sealed as Sealed, tested.ports.sealer));
-  expect(accounts).toEqual([{ accountIds: [chosen] }]);
+  expect(accounts).toEqual([{ accountIds: [chosen], authorizationDetails: null }]);
 });

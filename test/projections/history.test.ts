@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
+import { authorization } from '../../src/domain/authorization/decider.ts';
 import { type DomainEvent, decode, families } from '../../src/domain/catalogue.ts';
 import { cibaRequest } from '../../src/domain/ciba-request/decider.ts';
 import { client, type RegisteredClient } from '../../src/domain/client/decider.ts';
@@ -8,6 +9,7 @@ import { consent, waits } from '../../src/domain/consent/decider.ts';
 import { makeLoad } from '../../src/domain/decide.ts';
 import { device } from '../../src/domain/device/decider.ts';
 import { grant } from '../../src/domain/grant/decider.ts';
+import { notification } from '../../src/domain/notification/decider.ts';
 import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store.ts';
 import type { Rows } from '../../src/domain/ports/rows.ts';
 import { projections } from '../../src/projections/all.ts';
@@ -15,6 +17,7 @@ import { findClient } from '../../src/projections/client-lookup.ts';
 import { consentStreams } from '../../src/projections/consent-history.ts';
 import { persistsDue } from '../../src/projections/consent-lookup.ts';
 import { devicesOf } from '../../src/projections/device-lookup.ts';
+import { notificationsDueAt } from '../../src/projections/notifications-due.ts';
 import { findPending, pendingCount } from '../../src/projections/pending-requests.ts';
 import type { Projection } from '../../src/projections/projection.ts';
 import { runProjections } from '../../src/projections/runner.ts';
@@ -100,7 +103,7 @@ describe('the read models say what the streams say', () => {
 
   test('of every client', async () => {
     for (const clientId of idsOf('client')) {
-      const { registrationTokenHash: _, ...state } = (await load(client, clientId)) as RegisteredClient;
+      const { registrationTokenHash: _token, registeredAt: _at, ...state } = (await load(client, clientId)) as RegisteredClient;
       expect(findClient(followed, clientId)).toMatchObject(state);
     }
   });
@@ -156,6 +159,12 @@ describe('the read models say what the streams say', () => {
         continue;
       if (waits(await load(consent, state.consentId))) owed.push(requestId);
     }
+    for (const requestId of idsOf('authorization')) {
+      const state = await load(authorization, requestId);
+      if (state.status === 'absent' || state.answer === null || (state.answer.verdict === 'denied' && state.consentOrigin === 'request'))
+        continue;
+      if (waits(await load(consent, state.consentId))) owed.push(requestId);
+    }
     expect(
       persistsDue(followed, Number.MAX_SAFE_INTEGER, 1000)
         .map((due) => due.requestId)
@@ -174,6 +183,10 @@ describe('the read models say what the streams say', () => {
         const lives = state.status === 'open' && !ended && !state.revokedTokens.includes(data.tokenHash);
         expect([id, findToken(followed, data.tokenHash)?.grantId]).toEqual([id, lives ? grantId : undefined]);
       }
+      for (const { data } of eventsOf('RefreshTokenIssued').filter((event) => event.id === grantId)) {
+        const lives = state.status === 'open' && !ended && state.refreshToken?.tokenHash === data.tokenHash;
+        expect([data.tokenHash, findToken(followed, data.tokenHash)?.grantId]).toEqual([data.tokenHash, lives ? grantId : undefined]);
+      }
     }
     expect(
       revocationsDue(followed, 1000)
@@ -181,6 +194,27 @@ describe('the read models say what the streams say', () => {
         .toSorted(),
     ).toEqual(due.toSorted());
     expect(due).not.toEqual([]);
+  });
+
+  test('of every notification that is owed to a client', async () => {
+    for (const mode of ['ping', 'push'] as const) {
+      const owed: string[] = [];
+      for (const requestId of idsOf('cibaRequest')) {
+        const state = await load(cibaRequest, requestId);
+        if (state.status === 'absent' || state.status === 'pending' || state.deliveryMode !== mode) continue;
+        const { status } = await load(notification, requestId);
+        const undelivered = mode === 'push' && status === 'rejected' && (await load(grant, requestId)).status === 'open';
+        if (status === 'open' || undelivered) owed.push(requestId);
+      }
+      const due = notificationsDueAt(followed, mode, { at: Number.MAX_SAFE_INTEGER, perClient: 1000, limit: 1000 });
+      expect(due.map(({ requestId }) => requestId).toSorted()).toEqual(owed.toSorted());
+      expect(owed).not.toEqual([]);
+      const few = notificationsDueAt(followed, mode, { at: Number.MAX_SAFE_INTEGER, perClient: 2, limit: 1000 });
+      for (const { clientId } of due) {
+        const all = due.filter((one) => one.clientId === clientId);
+        expect(few.filter((one) => one.clientId === clientId)).toHaveLength(Math.min(2, all.length));
+      }
+    }
   });
 
   test('of the streams in which the story of a consent stands', () => {

@@ -1,4 +1,4 @@
-import type { Accounts, Asked } from '../../src/domain/ciba-request/decider.ts';
+import type { Asked, SealedParts } from '../../src/domain/ciba-request/decider.ts';
 import type { CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
 import { type Consent, consent, type LodgedConsent } from '../../src/domain/consent/decider.ts';
 import type { ConsentFact } from '../../src/domain/consent/events.ts';
@@ -13,6 +13,7 @@ export const askedWith = (bindingMessage: string | null): Asked => ({
   authorizationDetails: null,
   requestContext: null,
   notificationToken: null,
+  authReqId: null,
 });
 
 /** The facts of one ceremony: a TPP asks at 1000, Alice's phone answers at 1020, the TPP has its tokens at 1030, at 1300 all is over. */
@@ -31,6 +32,7 @@ export const received: OfRequest<'CibaRequestReceived'> = {
     expiresAt: 1300,
     deliveryMode: 'poll',
     dpopKeyThumbprint: null,
+    supersedes: null,
   },
   personal: askedWith('W4SCT'),
 };
@@ -84,8 +86,9 @@ export const consentAfter = (...facts: ConsentFact[]) => stateOf(consent, ...fac
 export const consentAt = (revision: number): Consent =>
   revision === -1 ? { status: 'absent', revision } : { ...(consentAfter(lodged) as LodgedConsent), revision };
 
-/** Opens what a showing offered and an answer chose. */
-export const accounts = (offered: readonly string[], chosen: readonly string[] = ['account-1']): Accounts => ({
+/** Opens what a showing offered and an answer chose, of a request that asked for no authorization details. */
+export const accounts = (offered: readonly string[], chosen: readonly string[] = ['account-1']): SealedParts => ({
+  asked: () => null,
   offered: () => offered,
-  chosen: () => chosen,
+  chosen: () => ({ accountIds: chosen, authorizationDetails: null }),
 });

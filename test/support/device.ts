@@ -28,8 +28,8 @@ export interface TestDevice {
     accountIds: readonly string[],
     change?: Change,
   ): Promise<string>;
-  /** Retrieves, answers over all the accounts that were shown, and sends. */
-  decide(requestId: string, verdict: 'approved' | 'denied'): Promise<string>;
+  /** Retrieves, answers over all the accounts that were shown, and sends. Claims of the change may name `authorization_details`. */
+  decide(requestId: string, verdict: 'approved' | 'denied', change?: Change): Promise<string>;
 }
 
 /** The statement that registers a device key. */
@@ -79,9 +79,9 @@ export const testDevice = async (tested: TestEngine, username: string, key: Test
     call,
     retrieve,
     answer,
-    async decide(requestId, verdict) {
+    async decide(requestId, verdict, change) {
       const shown = await retrieve(requestId);
-      const signed = await answer(shown, verdict, accountsIn(shown));
+      const signed = await answer(shown, verdict, accountsIn(shown), change);
       const response = await sendAnswer(tested, requestId, signed);
       if (response.status !== 200) throw new Error(await response.text());
       return signed;

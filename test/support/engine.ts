@@ -23,6 +23,8 @@ export const people: PsuDirectory = {
   findByHint: async (hint) => (['alice', 'bob'].includes(hint) ? `psu-${hint}` : null),
   exists: async (psuId) => ['psu-alice', 'psu-bob'].includes(psuId),
   authenticate: async (username, password) => (username === password ? people.findByHint(username) : null),
+  hasUserCode: async () => false,
+  userCodeFits: async () => false,
   accounts: async (psuId) => [
     { accountId: `${psuId}-1`, displayName: 'Current account' },
     { accountId: `${psuId}-2`, displayName: 'Savings' },
@@ -51,7 +53,7 @@ export interface TestEngine {
 
 /** An engine over plain HTTP on a free port; the certificate of a call is what the header `x-test-certificate` says. */
 export const testEngine = async (
-  { nowMs, ...given }: Partial<Ports> & Pick<EngineSettings, 'nowMs'> = {},
+  { nowMs, sandbox, ...given }: Partial<Ports> & Pick<EngineSettings, 'nowMs' | 'sandbox'> = {},
   settings: Record<string, string> = {},
 ): Promise<TestEngine> => {
   const ports: Ports = {
@@ -80,6 +82,7 @@ export const testEngine = async (
       JSON.parse((req.headers['x-test-certificate'] as string) ?? 'null') as ClientCertificate | null,
     onFault: (_what, error) => faults.push(error),
     ...(nowMs !== undefined && { nowMs }),
+    sandbox,
   });
   const asOperator = (clientId: string) => ({
     id: systemIds.uuid(),

@@ -2,6 +2,7 @@ import { systemIds } from '../../src/adapters/clock.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { OAuthError } from '../../src/domain/oauth-error.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
+import { type RedirectSteps, redirectSteps } from './redirect-steps.ts';
 import { type Steps, steps } from './steps.ts';
 
 const CLIENTS = 6;
@@ -23,12 +24,15 @@ export const writeHistory = async (store: EventStore, { ceremonies, seed }: { ce
   let at = 1_750_000_000;
   let numbers = 0;
   const ids = { ...systemIds, uuid: () => systemIds.derived(`uuid/${seed}/${++numbers}`) };
-  const world = steps({ store, sealer: psuKeys(':memory:', Buffer.alloc(32, 1)), clock: () => at, ids });
+  const ports = { store, sealer: psuKeys(':memory:', Buffer.alloc(32, 1)), clock: () => at, ids };
+  const world = { ...steps(ports), ...redirectSteps(ports) };
 
+  await world.changeSigningKeys();
   const stories = [
     ...Array.from({ length: CLIENTS }, (_, n) => clientStory(world, chance, `tpp-${n}`)),
     ...Array.from({ length: PSUS * 2 }, (_, n) => deviceStory(world, chance, `device-${n}`, `psu-${n % PSUS}`)),
     ...Array.from({ length: ceremonies }, (_, n) => ceremony(world, chance, n)),
+    ...Array.from({ length: Math.ceil(ceremonies / 4) }, (_, n) => redirection(world, chance, n)),
   ];
   const running = stories.splice(0, AT_ONCE);
   while (running.length > 0) {
@@ -74,7 +78,8 @@ async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): St
   const consentId = happens(0.7) ? `consent-${n}` : null;
   const devices = [`device-${person}`, `device-${person + PSUS}`];
   if (consentId !== null) yield () => world.lodge(consentId, clientId, happens(0.3) ? 150 : null);
-  yield () => world.ask(requestId, { clientId, psuId: `psu-${person}`, consentId, lifeSeconds: happens(0.2) ? 30 : 300 });
+  const deliveryMode = pick(['poll', 'poll', 'ping', 'push'] as const);
+  yield () => world.ask(requestId, { clientId, psuId: `psu-${person}`, consentId, lifeSeconds: happens(0.2) ? 30 : 300, deliveryMode });
   for (const deviceId of devices) {
     while (happens(0.4))
       yield () => world.push(requestId, deviceId, { outcome: 'retry', reason: 'UNAVAILABLE', afterSeconds: pick([null, 7]) });
@@ -91,6 +96,11 @@ async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): St
   if (happens(0.9)) yield () => world.redeem(requestId);
   if (happens(0.1)) yield () => world.revokeConsent(consentId ?? requestId);
   if (happens(0.9)) yield () => redeemed(world, requestId);
+  if (deliveryMode !== 'poll') {
+    while (happens(0.3)) yield () => world.notify(requestId, { outcome: 'retry', reason: 'timeout', status: null });
+    if (happens(0.2)) yield () => world.notify(requestId, { outcome: 'refused', reason: 'http_status', status: 400 });
+    if (happens(0.7)) yield () => world.notify(requestId, { outcome: 'accepted', status: 204 });
+  }
   for (let token = 1; happens(0.3); token += 1) {
     yield () => world.refresh(requestId, token);
     if (happens(0.2)) yield () => world.revokeToken(requestId, token);
@@ -100,6 +110,25 @@ async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): St
   if (consentId !== null) yield () => world.expireConsent(consentId);
   if (happens(0.2)) yield () => world.revokeConsent(consentId ?? requestId);
   if (happens(0.2)) yield () => world.revokeGrant(requestId);
+}
+
+async function* redirection(world: Steps & RedirectSteps, { happens, pick }: Chance, n: number): Story {
+  const requestId = `redirected-${n}`;
+  const clientId = `tpp-${n % CLIENTS}`;
+  const consentId = happens(0.7) ? `redirected-consent-${n}` : null;
+  const psuId = `psu-${n % PSUS}`;
+  if (consentId !== null) yield () => world.lodge(consentId, clientId, happens(0.3) ? 150 : null);
+  yield () => world.requestAuthorization(requestId, { clientId, consentId });
+  if (happens(0.1)) yield () => world.giveUp(requestId);
+  if (happens(0.9)) yield () => world.signIn(requestId, psuId);
+  if (happens(0.1)) yield () => world.signIn(requestId, pick(['psu-0', 'psu-1']));
+  if (happens(0.05)) yield () => world.revokeConsent(consentId ?? requestId);
+  if (happens(0.9)) yield () => world.showAuthorization(requestId, psuId);
+  if (happens(0.9)) yield () => world.answerAuthorization(requestId, psuId, happens(0.8) ? 'approved' : 'denied');
+  if (happens(0.8)) yield () => world.persistAuthorization(requestId);
+  if (happens(0.9)) yield () => world.redeemCode(requestId);
+  if (happens(0.1)) yield () => world.revokeConsent(consentId ?? requestId);
+  if (happens(0.8)) yield () => world.persistAuthorization(requestId);
 }
 
 /** Opens the grant of a request whose redemption is recorded. */

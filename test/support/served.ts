@@ -9,6 +9,7 @@ import { systemClock, systemIds } from '../../src/adapters/clock.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
 import { client, register } from '../../src/domain/client/decider.ts';
 import { clientMetadata } from '../../src/domain/client/metadata.ts';
+import type { Ports } from '../../src/engine.ts';
 import { type Serving, serve } from '../../src/serve.ts';
 
 const folders: string[] = [];
@@ -53,10 +54,10 @@ export interface Served {
 }
 
 /** The engine as `npm start` serves it: real TLS, SQLite files, the sandbox. */
-export const served = async (more: Record<string, string> = {}): Promise<Served> => {
+export const served = async (more: Record<string, string> = {}, instead: Partial<Ports> = {}): Promise<Served> => {
   const { config } = loadConfig({ env: await freshEnvironment(more), cwd: tmpdir() });
   const said: string[] = [];
-  const serving = await serve(config, { say: (line) => said.push(line), log: pino({ level: 'silent' }) });
+  const serving = await serve(config, { say: (line) => said.push(line), log: pino({ level: 'silent' }), instead });
   return {
     config,
     serving,

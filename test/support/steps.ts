@@ -1,3 +1,4 @@
+import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import {
   answer,
   cancel,
@@ -10,7 +11,8 @@ import {
   type Verdict,
 } from '../../src/domain/ciba-request/decider.ts';
 import { client, disable, register as registerClient, replaceMetadata } from '../../src/domain/client/decider.ts';
-import { clientMetadata } from '../../src/domain/client/metadata.ts';
+import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
+import type { DeliveryMode } from '../../src/domain/client/profiles.ts';
 import { consent, expire as expireConsent, lodge, revoke as revokeConsent } from '../../src/domain/consent/decider.ts';
 import { type Command, makeDecide, makeLoad } from '../../src/domain/decide.ts';
 import {
@@ -21,16 +23,22 @@ import {
   replacePushToken,
   revoke as revokeDevice,
 } from '../../src/domain/device/decider.ts';
-import { grant, open, refresh, revokeAccessToken, revoke as revokeGrant } from '../../src/domain/grant/decider.ts';
+import { grant, open, openToPush, refresh, revokeAccessToken, revoke as revokeGrant } from '../../src/domain/grant/decider.ts';
+import { type NotificationOutcome, notification, attempted as notified } from '../../src/domain/notification/decider.ts';
 import { makePersist } from '../../src/domain/persist.ts';
 import type { Clock, Ids } from '../../src/domain/ports/clock.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { PushOutcome } from '../../src/domain/ports/push-sender.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
 import { attempted, push } from '../../src/domain/push/decider.ts';
-import { askedWith } from './ceremony-facts.ts';
+import { publish, remove, replaceAtOnce, signingKey } from '../../src/domain/signing-key/decider.ts';
+import { accounts, askedWith } from './ceremony-facts.ts';
 
 const SCOPE = 'openid accounts';
+
+/** The auth_req_id that a client of ping or push is told with this request. */
+export const authReqIdOf = (requestId: string): string => `auth_req_id of ${requestId}`;
+
 const ACCOUNTS = ['account-1', 'account-2'];
 
 /** What happens to clients, devices, consents, requests and grants, step by step and with the real deciders; a refused step throws. */
@@ -45,12 +53,13 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     correlationId,
     causationId: null,
   });
-  const metadata = (name: string) =>
+  const metadata = (name: string, more: Partial<ClientMetadata> = {}) =>
     clientMetadata.parse({
       client_name: name,
       profile: 'plain',
       token_endpoint_auth_method: 'client_secret_post',
       tls_client_certificate_bound_access_tokens: false,
+      ...more,
     });
   const requestOf = async (requestId: string) => {
     const request = await load(cibaRequest, requestId);
@@ -74,11 +83,19 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     /** The hash of the n-th access token of a request's grant, which has the id of its request. */
     accessTokenOf: (requestId: string, n = 0) => tokenHash(requestId, n),
 
-    registerClient: (clientId: string) =>
-      decide(client, clientId, registerClient(metadata(clientId), ids.hash('secret'), clock()), as('operator', 'ops', clientId)),
+    registerClient: (clientId: string, more: Partial<ClientMetadata> = {}) =>
+      decide(client, clientId, registerClient(metadata(clientId, more), ids.hash('secret'), clock()), as('operator', 'ops', clientId)),
     renameClient: (clientId: string, name: string) =>
       decide(client, clientId, replaceMetadata(metadata(name), clock()), as('operator', 'ops', clientId)),
     disableClient: (clientId: string) => decide(client, clientId, disable(clock()), as('operator', 'ops', clientId)),
+
+    /** One signing key after the other, and the first of them is gone. */
+    changeSigningKeys: async () => {
+      const by = { at: clock(), policy: { rotationSeconds: 86_400, leadSeconds: 900, tokenSeconds: 600 } };
+      const key = (kid: string) => ({ kid, jwk: { kty: 'EC', crv: 'P-256', x: kid, y: kid } as const });
+      for (const decision of [publish(key('first'), by), replaceAtOnce(key('second'), by), remove(clock() + 3600)])
+        await decide(signingKey, 'ES256', decision, as('engine', 'rotate-signing-keys', 'signing-keys-ES256'));
+    },
 
     offerEnrolment: (deviceId: string, psuId: string) =>
       decide(
@@ -125,20 +142,32 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     expireConsent: (consentId: string) => decide(consent, consentId, expireConsent(clock()), as('engine', 'test', consentId)),
 
     /** `consentId` is null for a request that brings its own consent. */
-    ask: (requestId: string, by: { clientId: string; psuId: string; consentId: string | null; lifeSeconds?: number }) => {
-      const { clientId, psuId, lifeSeconds = 300 } = by;
+    ask: (
+      requestId: string,
+      by: { clientId: string; psuId: string; consentId: string | null; lifeSeconds?: number; deliveryMode?: DeliveryMode },
+    ) => {
+      const { clientId, psuId, lifeSeconds = 300, deliveryMode = 'poll' } = by;
       const consentId = by.consentId ?? requestId;
       const origin = by.consentId === null ? ('request' as const) : ('lodged' as const);
       const data = {
         ...{ clientId, psuId, consentId, consentOrigin: origin, scope: SCOPE, acr: null, certificateThumbprint: null, intervalSeconds: 5 },
-        ...{ at: clock(), expiresAt: clock() + lifeSeconds, deliveryMode: 'poll' as const, dpopKeyThumbprint: null },
+        ...{ at: clock(), expiresAt: clock() + lifeSeconds, deliveryMode, dpopKeyThumbprint: null, supersedes: null },
       };
-      return decide(cibaRequest, requestId, receive(data, askedWith(`message of ${requestId}`)), as('client', clientId, consentId));
+      const called = deliveryMode === 'poll' ? {} : { notificationToken: `token for ${requestId}`, authReqId: authReqIdOf(requestId) };
+      const asked = { ...askedWith(`message of ${requestId}`), ...called };
+      return decide(cibaRequest, requestId, receive(data, asked), as('client', clientId, consentId));
     },
     async push(requestId: string, deviceId: string, outcome: PushOutcome) {
       const { psuId, consentId, expiresAt } = await requestOf(requestId);
       const attempt = { requestId, deviceId, psuId, at: clock(), requestExpiresAt: expiresAt };
       return decide(push, `${requestId}.${deviceId}`, attempted(attempt, outcome), as('engine', 'test', consentId));
+    },
+    /** An attempt to tell the client; nothing where the request goes on, or the client polls. */
+    async notify(requestId: string, outcome: NotificationOutcome) {
+      const { status, clientId, consentId, expiresAt, deliveryMode } = await requestOf(requestId);
+      if (deliveryMode === 'poll' || status === 'pending') return;
+      const attempt = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt: expiresAt };
+      await decide(notification, requestId, notified(attempt, outcome, 0), as('engine', 'test', consentId));
     },
     async show(requestId: string, deviceId: string) {
       const { psuId, consentId } = await requestOf(requestId);
@@ -159,13 +188,14 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
         digest,
         nonce,
         accountIds: ACCOUNTS,
+        authorizationDetails: null,
         jws: 'a.b.c',
         at: clock(),
       };
       return decide(
         cibaRequest,
         requestId,
-        answer(signed, await load(consent, consentId), { offered: () => ACCOUNTS, chosen: () => ACCOUNTS }),
+        answer(signed, await load(consent, consentId), accounts(ACCOUNTS, ACCOUNTS), detailTypes),
         as('device', deviceId, consentId),
       );
     },
@@ -191,16 +221,24 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
 
     /** The grant of a request that was redeemed. */
     async openGrant(requestId: string) {
-      const { clientId, psuId, consentId } = await requestOf(requestId);
+      const { clientId, psuId, consentId, deliveryMode } = await requestOf(requestId);
       const unbound = { certificateThumbprint: null, dpopKeyThumbprint: null, hasAuthorizationDetails: false };
       const opened = { clientId, psuId, consentId, requestId, authTime: clock(), acr: null, scope: SCOPE, at: clock(), ...unbound };
       const refreshToken = { tokenHash: tokenHash(requestId, 'refresh'), at: clock(), expiresAt: clock() + 6000 };
-      return decide(grant, requestId, open(opened, accessToken(requestId, 0), refreshToken), as('client', clientId, consentId));
+      const first = accessToken(requestId, 0);
+      const decision =
+        deliveryMode === 'push' ? openToPush(opened, first, refreshToken, `response of ${requestId}`) : open(opened, first, refreshToken);
+      return decide(grant, requestId, decision, as('client', clientId, consentId));
     },
     async refresh(requestId: string, n: number) {
       const { clientId, consentId } = await requestOf(requestId);
-      const by = { clientId, tokenHash: tokenHash(requestId, 'refresh'), at: clock() };
-      return decide(grant, requestId, refresh(by, accessToken(requestId, n)), as('client', clientId, consentId));
+      const binding = { certificateThumbprint: null, dpopKeyThumbprint: null };
+      const state = await load(grant, requestId);
+      const current = state.status === 'absent' ? '' : (state.refreshToken?.tokenHash ?? '');
+      const by = { clientId, tokenHash: current, binding, at: clock() };
+      // Every second use replaces the token.
+      const successor = n % 2 === 0 ? null : { tokenHash: tokenHash(requestId, `refresh-${n}`), nonce: `nonce-${n}` };
+      return decide(grant, requestId, refresh(by, accessToken(requestId, n), successor), as('client', clientId, consentId));
     },
     async revokeToken(requestId: string, n: number) {
       const { clientId, consentId } = await requestOf(requestId);

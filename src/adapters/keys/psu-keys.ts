@@ -1,12 +1,10 @@
-import { createCipheriv, createDecipheriv, createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import type { Sealer } from '../../domain/ports/sealer.ts';
-import { randomBytesFromPool } from '../random.ts';
+import { decrypt, encrypt } from './aes-gcm.ts';
 
 const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const COMMITMENT_BYTES = 32;
 
 interface PsuKey {
@@ -75,17 +73,3 @@ export const psuKeys = (file: string, master: Buffer): PsuKeys => {
 };
 
 const commitment = ({ commits }: PsuKey, context: string): Buffer => hash('sha256', `${commits}\n${context}`, 'buffer');
-
-const encrypt = (key: KeyObject, plaintext: Buffer, context: string): Buffer => {
-  const nonce = randomBytesFromPool(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce);
-  cipher.setAAD(Buffer.from(context));
-  return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-};
-
-const decrypt = (key: KeyObject, bytes: Buffer, context: string): Buffer => {
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
-  decipher.setAAD(Buffer.from(context));
-  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
-  return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
-};

@@ -1,83 +1,118 @@
-import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { constants, createPublicKey, generateKeyPair, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { PublicKey } from '../../domain/ports/jws.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
+import { OUR_ALGS, type OurAlg, type SigningKey, type SigningKeys, verifiesHints } from '../../domain/signing-key/decider.ts';
+import type { PublicSigningJwk } from '../../domain/signing-key/events.ts';
 import { joseFromDer } from '../jose/ecdsa-format.ts';
-import { jwsReader, thumbprintOf } from '../jose/jws-reader.ts';
+import { jwsReader } from '../jose/jws-reader.ts';
+import { kidOf, type PrivateKeys, privateKeyFiles, privateKeysInMemory } from './private-keys.ts';
 
-type Alg = 'ES256' | 'PS256';
-const ALGS: readonly Alg[] = ['ES256', 'PS256'];
-const RSA_BITS = 2048;
+const KEY_TYPES = {
+  ES256: ['ec', { namedCurve: 'P-256' }],
+  PS256: ['rsa', { modulusLength: 2048 }],
+} as const;
 
-/** The engine's signing keys from a file of private JWKs, one for each algorithm; the file is made when it is missing. */
-export const signingKeys = (file: string): Signer => {
-  if (!existsSync(file)) writeKeys(file);
-  const { keys } = JSON.parse(readFileSync(file, 'utf8')) as { keys: Record<string, string>[] };
-  return signerOf(keys.map((jwk) => createPrivateKey({ key: jwk, format: 'jwk' })));
+/** The engine's signing keys, whose private parts are encrypted under the master key in files of a directory. */
+export const signingKeys = (dir: string, master: Buffer): Signer => signerOver(privateKeyFiles(dir, master));
+
+/** Signing keys for the life of the process: the given ones, or fresh ones. Before the log says anything, all of them are in use. */
+export const temporarySigningKeys = (given: readonly KeyObject[] = OUR_ALGS.map(generateNow)): Signer => {
+  const inUse = (alg: OurAlg) => given.filter((key) => algOf(key) === alg).map(unrecorded);
+  return signerOver(privateKeysInMemory(given), { ES256: inUse('ES256'), PS256: inUse('PS256') });
 };
 
-/** Fresh signing keys for the life of the process. */
-export const temporarySigningKeys = (): Signer => signerOf(ALGS.map(generate));
+const generateNow = (alg: OurAlg): KeyObject =>
+  alg === 'ES256' ? generateKeyPairSync(...KEY_TYPES.ES256).privateKey : generateKeyPairSync(...KEY_TYPES.PS256).privateKey;
 
-const generate = (alg: Alg): KeyObject =>
-  alg === 'ES256'
-    ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
-    : generateKeyPairSync('rsa', { modulusLength: RSA_BITS }).privateKey;
+// The search for primes takes long enough to be noticed: on the thread pool it holds up nobody.
+const generateInPool = promisify(generateKeyPair) as (type: string, options: object) => Promise<{ privateKey: KeyObject }>;
 
-const writeKeys = (file: string): void => {
-  mkdirSync(dirname(file), { recursive: true });
-  const keys = ALGS.map((alg) => ({ ...generate(alg).export({ format: 'jwk' }), alg, use: 'sig' }));
-  writeFileSync(`${file}.new`, JSON.stringify({ keys }, null, 2), { mode: 0o600, flush: true });
-  renameSync(`${file}.new`, file);
-};
+const algOf = (key: KeyObject): OurAlg => (key.asymmetricKeyType === 'rsa' ? 'PS256' : 'ES256');
 
-interface SigningKey {
-  alg: Alg;
+const publicJwkOf = (key: KeyObject): PublicSigningJwk => createPublicKey(key).export({ format: 'jwk' }) as PublicSigningJwk;
+
+const unrecorded = (key: KeyObject): SigningKey => ({
+  kid: kidOf(key),
+  jwk: publicJwkOf(key),
+  status: 'active',
+  ...{ publishedAt: 0, usableFrom: 0, activatedAt: 0, tokenSeconds: 0, retiredAt: null, publishedUntil: null },
+});
+
+type KeysByAlg = Readonly<Record<OurAlg, SigningKeys>>;
+
+/** The key that one algorithm signs with now, and the start of each JWS: its header by `typ`. */
+interface Signing {
   kid: string;
   key: KeyObject;
-  publicJwk: Record<string, unknown>;
-  publicKey: PublicKey;
+  headers: Map<string, string>;
 }
-
-const toSigningKey = (key: KeyObject): SigningKey => {
-  const publicPart = createPublicKey(key);
-  const kid = thumbprintOf(publicPart);
-  const alg = key.asymmetricKeyType === 'rsa' ? 'PS256' : 'ES256';
-  const publicJwk = { ...publicPart.export({ format: 'jwk' }), kid, alg, use: 'sig' };
-  return { alg, kid, key, publicJwk, publicKey: jwsReader.publicKey(publicJwk) };
-};
 
 const signInPool = promisify(sign) as (algorithm: string, data: Buffer, key: object) => Promise<Buffer>;
 
-const signerOf = (privateKeys: readonly KeyObject[]): Signer => {
-  const keys = privateKeys.map(toSigningKey);
-  const headers = new Map<string, string>();
+const signerOver = (privateKeys: PrivateKeys, inUse: KeysByAlg = { ES256: [], PS256: [] }): Signer => {
+  let published: { keys: readonly Record<string, unknown>[] } = { keys: [] };
+  let signing: Partial<Record<OurAlg, Signing>> = {};
+  let verifying: ReadonlyMap<string, PublicKey> = new Map();
+  let recorded: ReadonlySet<string> = new Set();
 
-  const headerFor = ({ alg, kid }: SigningKey, typ: string): string => {
-    const known = headers.get(`${kid} ${typ}`);
+  const headerFor = (alg: OurAlg, { kid, headers }: Signing, typ: string): string => {
+    const known = headers.get(typ);
     if (known !== undefined) return known;
     const header = Buffer.from(JSON.stringify({ alg, typ, kid })).toString('base64url');
-    headers.set(`${kid} ${typ}`, header);
+    headers.set(typ, header);
     return header;
   };
 
+  const signingWith = ({ kid }: SigningKey): Signing | undefined => {
+    const key = privateKeys.find(kid);
+    return key === null ? undefined : { kid, key, headers: new Map() };
+  };
+
+  const use = (keys: KeysByAlg, at: number) => {
+    const all = OUR_ALGS.flatMap((alg) => keys[alg].map((key) => ({ ...key, alg })));
+    const jwkOf = ({ jwk, kid, alg }: (typeof all)[number]) => ({ ...jwk, kid, alg, use: 'sig' });
+    signing = {};
+    for (const key of all) {
+      const current = key.status === 'active' ? signingWith(key) : undefined;
+      if (current !== undefined) signing[key.alg] = current;
+    }
+    published = { keys: all.filter(({ status }) => status !== 'removed').map(jwkOf) };
+    verifying = new Map(all.filter((key) => verifiesHints(key, at)).map((key) => [key.kid, jwsReader.publicKey(jwkOf(key))]));
+  };
+
+  use(inUse, 0);
   return {
-    jwks: () => ({ keys: keys.map(({ publicJwk }) => publicJwk) }),
+    jwks: () => published,
     async sign(alg, typ, claims) {
-      const signing = keys.find((key) => key.alg === alg);
-      if (signing === undefined) throw new Error(`there is no signing key for ${alg}`);
-      const signed = `${headerFor(signing, typ)}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
+      const current = signing[alg];
+      if (current === undefined) throw new Error(`there is no signing key for ${alg}`);
+      const signed = `${headerFor(alg, current, typ)}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
       const signature =
-        alg === 'ES256' ? joseFromDer(sign('sha256', Buffer.from(signed), signing.key)) : await signPs256(signed, signing.key);
+        alg === 'ES256' ? joseFromDer(sign('sha256', Buffer.from(signed), current.key)) : await signPs256(signed, current.key);
       return `${signed}.${signature.toString('base64url')}`;
     },
     async verify(jws, typ) {
       const decoded = jwsReader.decode(jws);
-      const signing = keys.find(({ kid }) => kid === decoded?.header.kid);
-      if (decoded === null || signing === undefined || decoded.header.typ !== typ) return null;
-      return decoded.verify(signing.publicKey) ? { ...decoded.claims } : null;
+      const key = verifying.get(decoded?.header.kid ?? '');
+      if (decoded === null || key === undefined || decoded.header.typ !== typ) return null;
+      return decoded.verify(key) ? { ...decoded.claims } : null;
+    },
+    async offer(alg) {
+      let key = [...privateKeys.all()].find(([kid, key]) => algOf(key) === alg && !recorded.has(kid))?.[1];
+      if (key === undefined) {
+        const [type, options] = KEY_TYPES[alg];
+        ({ privateKey: key } = await generateInPool(type, options));
+        privateKeys.keep(key);
+      }
+      return { kid: kidOf(key), jwk: publicJwkOf(key) };
+    },
+    holds: (kid) => privateKeys.find(kid) !== null,
+    follow(keys, at) {
+      use(keys, at);
+      const all = OUR_ALGS.flatMap((alg) => keys[alg]);
+      recorded = new Set(all.map(({ kid }) => kid));
+      for (const { kid, status } of all) if (status === 'removed') privateKeys.erase(kid);
     },
   };
 };

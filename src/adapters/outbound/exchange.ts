@@ -1,5 +1,5 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { OutboundFailed, OutboundRefused, type OutboundRequest, type OutboundResponse } from '../../domain/ports/outbound.ts';
 import type { Target } from './target.ts';
@@ -7,16 +7,29 @@ import type { Target } from './target.ts';
 const BODY_BYTES = 65_536;
 const HEADER_BYTES = 16_384;
 
+/** Connections that stay open for the next call to the same host. One that is open leads to the address that was checked for it. */
+export interface Agents {
+  http: HttpAgent;
+  https: HttpsAgent;
+}
+
+const CLOSED = ['ECONNRESET', 'EPIPE'];
+const KEPT = { keepAlive: true, maxSockets: 32, maxFreeSockets: 4, timeout: 4000 };
+
+/** Agents of our own: the global ones may go through a proxy. */
+export const openAgents = (): Agents => ({ http: new HttpAgent(KEPT), https: new HttpsAgent(KEPT) });
+
 /** What an exchange depends on besides its request. The addresses have been checked. */
 export interface Connection {
   target: Target;
   addresses: readonly string[];
   /** The roots to trust instead of Node's own, in PEM. */
   ca: string | undefined;
+  agents: Agents;
   signal: AbortSignal;
 }
 
-/** One request and its answer over a connection of its own to one of the addresses; the first that takes the connection. */
+/** One request and its answer, over a connection to one of the addresses: the first that takes it. */
 export const exchange = async (request: OutboundRequest, connection: Connection): Promise<OutboundResponse> => {
   const sent = send(request, connection);
   const progress = progressOf(sent);
@@ -27,28 +40,35 @@ export const exchange = async (request: OutboundRequest, connection: Connection)
   try {
     return await promise;
   } catch (error) {
-    throw error instanceof OutboundRefused ? error : faultOf(error as NodeJS.ErrnoException, progress);
-  } finally {
+    // Whatever is left of it must not reach the next call.
     sent.destroy();
+    // The host closed a connection that was kept for it just as we wrote. Most likely nobody read the request; who did gets it twice.
+    if (sent.reusedSocket && CLOSED.includes((error as NodeJS.ErrnoException).code ?? '')) return exchange(request, connection);
+    throw error instanceof OutboundRefused ? error : faultOf(error as NodeJS.ErrnoException, progress);
   }
 };
 
-const send = ({ method, headers }: OutboundRequest, { target, addresses, ca, signal }: Connection): ClientRequest => {
+const send = ({ method, headers }: OutboundRequest, { target, addresses, ca, agents, signal }: Connection): ClientRequest => {
   const { url, host, port } = target;
   const options: RequestOptions = {
     method,
     host,
     port,
     path: url.pathname + url.search,
-    headers: { ...lowerCase(headers), host: url.host, connection: 'close', 'accept-encoding': 'identity' },
+    headers: { ...lowerCase(headers), host: url.host, 'accept-encoding': 'identity' },
     lookup: pinnedTo(addresses),
-    agent: false, // an agent of its own: what is kept alive or goes through a proxy belongs to the global one
     maxHeaderSize: HEADER_BYTES,
     signal,
   };
-  if (url.protocol === 'http:') return httpRequest(options);
+  if (url.protocol === 'http:') return httpRequest({ ...options, agent: agents.http });
   // Said outright because NODE_TLS_REJECT_UNAUTHORIZED and NODE_OPTIONS would otherwise decide.
-  return httpsRequest({ ...options, rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) });
+  return httpsRequest({
+    ...options,
+    agent: agents.https,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    ...(ca !== undefined && { ca }),
+  });
 };
 
 // Two spellings of one name would both be sent, and the length is that of the body.
@@ -95,6 +115,10 @@ interface Progress {
 const progressOf = (sent: ClientRequest): Progress => {
   const progress = { reached: false, secured: sent.protocol === 'http:' };
   sent.once('socket', (socket) => {
+    if (sent.reusedSocket) {
+      Object.assign(progress, { reached: true, secured: true });
+      return;
+    }
     socket.once('connect', () => {
       progress.reached = true;
     });

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type Outbound, OutboundFailed, OutboundRefused } from '../../domain/ports/outbound.ts';
-import { exchange } from './exchange.ts';
+import { exchange, openAgents } from './exchange.ts';
 import { isPublicAddress } from './public-address.ts';
 import { type Rules, type Target, targetOf } from './target.ts';
 
@@ -25,13 +25,14 @@ export interface OutboundSettings {
 export const outboundClient = (settings: OutboundSettings): Outbound => {
   const { ca, resolve = systemAddresses, timeoutMs = TIMEOUT_MS } = settings;
   const rules = rulesOf(settings);
+  const agents = openAgents();
   return {
     fetch: (request) =>
       within(timeoutMs, async (signal) => {
         const target = targetOf(request.url, rules);
         const addresses = await checkedAddresses(target, resolve);
         signal.throwIfAborted();
-        return exchange(request, { target, addresses, ca, signal });
+        return exchange(request, { target, addresses, ca, agents, signal });
       }),
     check: (url) =>
       within(timeoutMs, async () => {

@@ -11,6 +11,8 @@ const directoryFile = z.strictObject({
       psu_id: z.string().regex(/^[\x21-\x7e]{1,255}$/),
       username: z.string().min(1),
       password_hash: z.string(),
+      /** The argon2id hash of the code that the PSU tells TPPs, where there is one. */
+      user_code_hash: z.string().optional(),
       accounts: z.array(account),
     }),
   ),
@@ -29,6 +31,8 @@ export const filePsuDirectory = async (file: string): Promise<PsuDirectory> => {
       const psu = byUsername.get(username);
       return (await passwordFits(password, psu?.password_hash ?? '')) ? (psu?.psu_id ?? null) : null;
     },
+    hasUserCode: async (psuId) => byId.get(psuId)?.user_code_hash !== undefined,
+    userCodeFits: (psuId, userCode) => passwordFits(userCode, byId.get(psuId)?.user_code_hash ?? ''),
     accounts: async (psuId) =>
       (byId.get(psuId)?.accounts ?? []).map(({ account_id, display_name }) => ({ accountId: account_id, displayName: display_name })),
   };

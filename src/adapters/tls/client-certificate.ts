@@ -18,10 +18,15 @@ export const clientCertificate = (socket: TLSSocket, at: number): ClientCertific
     known.set(socket, certificate);
   }
   // Node looks at the dates of trusted chains only, and only during the handshake.
-  return certificate !== null && at >= certificate.notBefore && at <= certificate.notAfter ? certificate : null;
+  return certificate !== null && isValidAt(certificate, at) ? certificate : null;
 };
 
-const contentOf = (x509: X509Certificate, chainTrusted: boolean): ClientCertificate => {
+/** Whether the moment is within the life of a certificate. */
+export const isValidAt = ({ notBefore, notAfter }: Pick<ClientCertificate, 'notBefore' | 'notAfter'>, at: number): boolean =>
+  at >= notBefore && at <= notAfter;
+
+/** What a certificate says. */
+export const contentOf = (x509: X509Certificate, chainTrusted: boolean): ClientCertificate => {
   const { dns, uri, ip, email } = alternativeNames(x509);
   return {
     thumbprint: sha256(x509.raw),

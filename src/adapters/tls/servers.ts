@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
@@ -17,6 +18,24 @@ const CIPHERS = [
   'ECDHE-RSA-AES256-GCM-SHA384',
 ];
 
+const RSA_BITS = 2048;
+// A client that opens a connection and says nothing holds it no longer than this.
+const HANDSHAKE_MS = 10_000;
+
+/** What is wrong with the certificate or the key of a server, or null. Both suites of TLS 1.2 sign with RSA. */
+export const identityProblem = ({ certificate, key }: Identity, at: number): string | null => {
+  try {
+    const x509 = new X509Certificate(certificate);
+    const { asymmetricKeyType, asymmetricKeyDetails } = x509.publicKey;
+    if (asymmetricKeyType !== 'rsa') return `expected an RSA certificate, which the suites of FAPI need, not ${asymmetricKeyType}`;
+    if ((asymmetricKeyDetails?.modulusLength ?? 0) < RSA_BITS) return `expected an RSA key of at least ${RSA_BITS} bits`;
+    if (!x509.checkPrivateKey(createPrivateKey(key))) return 'the private key belongs to another certificate';
+    return x509.validToDate.getTime() / 1000 > at ? null : `the certificate ran out on ${x509.validToDate.toISOString()}`;
+  } catch {
+    return 'expected a certificate and its private key in PEM';
+  }
+};
+
 /** What every listener of ours does in TLS, as options for node:https. */
 export const serverOptions = ({ certificate, key }: Identity): ServerOptions => ({
   cert: certificate,
@@ -25,6 +44,7 @@ export const serverOptions = ({ certificate, key }: Identity): ServerOptions => 
   maxVersion: 'TLSv1.3',
   ciphers: CIPHERS.join(':'),
   honorCipherOrder: true,
+  handshakeTimeout: HANDSHAKE_MS,
 });
 
 /**

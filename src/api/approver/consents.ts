@@ -10,6 +10,7 @@ import type { ReadModels } from '../read-models.ts';
 import { json, noContent } from '../reply.ts';
 import type { Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
+import { consentsDoc, revokeConsentDoc } from './approver-docs.ts';
 import type { Proven } from './device-auth.ts';
 
 interface Deps {
@@ -24,23 +25,25 @@ interface Deps {
 
 /** What a PSU has allowed, and taking it back. */
 export const approverConsentRoutes = ({ proven, decide, load, readModels, sealer, clock, ids }: Deps): Route[] => {
-  const accountsOf = async (consentId: string): Promise<readonly string[]> => {
+  const allowedBy = async (consentId: string) => {
     const state = await load(consent, consentId);
-    if (state.status === 'absent' || state.authorisation === null) return [];
-    return consentEvents.open('ConsentAuthorised', state.authorisation.sealed, sealer)?.accountIds ?? [];
+    const { authorisation = null } = state.status === 'absent' ? {} : state;
+    const allowed = authorisation && consentEvents.open('ConsentAuthorised', authorisation.sealed, sealer);
+    return { account_ids: allowed?.accountIds ?? [], authorization_details: allowed?.authorizationDetails ?? null };
   };
 
   return [
     {
       method: 'GET',
       path: `${PATHS.approver}/consents`,
+      doc: consentsDoc,
       handle: proven(async (_call, { psuId }) => {
         const consents = consentsOf(readModels.rows, psuId).map(async (row) => ({
           consent_id: row.consentId,
           client_name: clientName(readModels.rows, row.clientId),
           status: row.status,
           content: row.content,
-          account_ids: await accountsOf(row.consentId),
+          ...(await allowedBy(row.consentId)),
           expires_at: row.expiresAt,
           changed_at: row.statusAt,
         }));
@@ -50,6 +53,7 @@ export const approverConsentRoutes = ({ proven, decide, load, readModels, sealer
     {
       method: 'DELETE',
       path: `${PATHS.approver}/consents/{consent_id}`,
+      doc: revokeConsentDoc,
       handle: proven(async ({ params: { consent_id: consentId = '' } }, { psuId, deviceId }) => {
         const state = await load(consent, consentId);
         if (state.status === 'absent' || state.authorisation?.psuId !== psuId)

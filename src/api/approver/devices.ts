@@ -11,6 +11,7 @@ import type { ReadModels } from '../read-models.ts';
 import { json, noContent } from '../reply.ts';
 import type { Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
+import { devicesDoc, pushTokenDoc, revokeDeviceDoc } from './approver-docs.ts';
 import type { Proven } from './device-auth.ts';
 
 const PushToken = z.strictObject({ push_token: z.string().min(1).max(4096) });
@@ -38,6 +39,7 @@ export const deviceRoutes = ({ proven, decide, load, readModels, sealer, clock, 
     {
       method: 'GET',
       path: `${PATHS.approver}/devices`,
+      doc: devicesDoc,
       handle: proven(async (_call, { psuId, deviceId }) => {
         const devices = devicesOf(readModels.rows, psuId).map(async (row) => {
           const registered = await load(device, row.deviceId);
@@ -61,6 +63,7 @@ export const deviceRoutes = ({ proven, decide, load, readModels, sealer, clock, 
     {
       method: 'PUT',
       path: `${PATHS.approver}/devices/{device_id}/push-token`,
+      doc: pushTokenDoc,
       handle: proven(async (call, { deviceId }) => {
         if (call.params['device_id'] !== deviceId) throw new OAuthError('not_found', 'no such device, or not this one');
         const { push_token: pushToken } = await readJson(call, PushToken);
@@ -72,6 +75,7 @@ export const deviceRoutes = ({ proven, decide, load, readModels, sealer, clock, 
     {
       method: 'DELETE',
       path: `${PATHS.approver}/devices/{device_id}`,
+      doc: revokeDeviceDoc,
       handle: proven(async ({ params: { device_id: revoked = '' } }, { psuId, deviceId }) => {
         const { position } = await decide(device, revoked, revoke('device', psuId, clock()), command(deviceId, revoked));
         await readModels.reached(position);

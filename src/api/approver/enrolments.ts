@@ -6,14 +6,15 @@ import { devicePublicKey } from '../../domain/device/events.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
-import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import { devicesOf, keyOfAnotherDevice } from '../../projections/device-lookup.ts';
+import type { SignIn } from '../authorize/sign-in.ts';
 import { readJson } from '../body.ts';
 import { parse } from '../parse.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
 import type { Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
+import { enrolmentDoc, registerDeviceDoc } from './approver-docs.ts';
 import { STATEMENT, timely } from './device-auth.ts';
 
 const Registration = z.strictObject({ registration: z.string().max(16_384) });
@@ -32,7 +33,7 @@ const registrationClaims = z.object({
 interface Deps {
   decide: Decide;
   load: Load;
-  directory: PsuDirectory;
+  signIn: SignIn;
   jws: JwsReader;
   readModels: ReadModels;
   clock: Clock;
@@ -47,7 +48,7 @@ interface Deps {
  * a statement signed by the key that it registers.
  */
 export const enrolmentRoutes = (deps: Deps): Route[] => {
-  const { decide, load, directory, jws, readModels, clock, ids, issuer, expirySeconds, devicesPerPsu } = deps;
+  const { decide, load, signIn, jws, readModels, clock, ids, issuer, expirySeconds, devicesPerPsu } = deps;
 
   const withinLimit = (psuId: string) => {
     if (devicesOf(readModels.rows, psuId).length >= devicesPerPsu)
@@ -58,8 +59,9 @@ export const enrolmentRoutes = (deps: Deps): Route[] => {
     {
       method: 'POST',
       path: `${PATHS.approver}/enrolments`,
+      doc: enrolmentDoc,
       async handle({ headers }) {
-        const psuId = await signedIn(headers.authorization, directory);
+        const psuId = await signedIn(headers.authorization, signIn);
         withinLimit(psuId);
         const deviceId = ids.uuid();
         const challenge = ids.secret();
@@ -80,6 +82,7 @@ export const enrolmentRoutes = (deps: Deps): Route[] => {
     {
       method: 'POST',
       path: `${PATHS.approver}/devices`,
+      doc: registerDeviceDoc,
       async handle(call) {
         const { registration } = await readJson(call, Registration);
         const decoded = jws.decode(registration);
@@ -109,10 +112,10 @@ export const enrolmentRoutes = (deps: Deps): Route[] => {
   ];
 };
 
-const signedIn = async (authorization: string | undefined, directory: PsuDirectory): Promise<string> => {
+const signedIn = async (authorization: string | undefined, signIn: SignIn): Promise<string> => {
   const [, credentials = ''] = /^basic +(\S+)$/i.exec(authorization ?? '') ?? [];
   const [, username = '', password = ''] = /^([^:]+):(.*)$/s.exec(Buffer.from(credentials, 'base64').toString()) ?? [];
-  const psuId = username === '' ? null : await directory.authenticate(username, password);
+  const psuId = username === '' ? null : await signIn(username, password);
   if (psuId === null) throw new OAuthError('invalid_token', 'the user name or the password is wrong');
   return psuId;
 };

@@ -1,12 +1,15 @@
 import * as z from 'zod';
+import type { DetailTypes } from '../../domain/authorization-details/detail-type.ts';
 import {
-  type Accounts,
+  type Answer,
   answer,
+  type Choice,
   cibaRequest,
   lastRetrieval,
   ofPsu,
   type ReceivedCibaRequest,
   retrieve,
+  type SealedParts,
   type Verdict,
 } from '../../domain/ciba-request/decider.ts';
 import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
@@ -25,13 +28,14 @@ import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
 import type { Handler, Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
+import { answerDoc, retrieveDoc, waitingDoc } from './approver-docs.ts';
 import { type DeviceStatements, type Proven, type ProvenDevice, STATEMENT } from './device-auth.ts';
-import { offeredAccounts, openShown, shownText } from './shown-request.ts';
+import { offeredAccounts, openShown, type Shown, shownText } from './shown-request.ts';
 
 // A phone signs at the moment of the tap.
 const MAX_ANSWER_SECONDS = 600;
 
-const Answer = z.strictObject({ answer: z.string().max(16_384) });
+const AnswerBody = z.strictObject({ answer: z.string().max(16_384) });
 const answerClaims = z.object({
   aud: z.string(),
   request_id: z.string(),
@@ -40,6 +44,11 @@ const answerClaims = z.object({
   nonce: z.string(),
   verdict: z.enum(['approved', 'denied']),
   account_ids: z.array(z.string()).max(1000),
+  /** What is approved of the details that were shown; absent for all of them. */
+  authorization_details: z
+    .array(z.looseObject({ type: z.string() }))
+    .max(16)
+    .optional(),
   exp: z.number(),
 });
 
@@ -50,6 +59,7 @@ interface Deps {
   proven: Proven;
   statements: DeviceStatements;
   directory: PsuDirectory;
+  detailTypes: DetailTypes;
   sealer: Sealer;
   readModels: ReadModels;
   clock: Clock;
@@ -64,11 +74,12 @@ export const requestRoutes = (deps: Deps): Route[] => {
     {
       method: 'GET',
       path: `${PATHS.approver}/requests`,
+      doc: waitingDoc,
       handle: proven(async (_call, { psuId }) => {
         const requests = waitingFor(readModels.rows, psuId, clock()).map(async ({ requestId, clientId, expiresAt }) => ({
           request_id: requestId,
           client_name: clientName(readModels.rows, clientId),
-          binding_message: bindingMessageOf(ofPsu(await deps.load(cibaRequest, requestId), psuId), sealer),
+          binding_message: askedIn(ofPsu(await deps.load(cibaRequest, requestId), psuId), sealer).bindingMessage,
           expires_at: expiresAt,
         }));
         return json(200, { requests: await Promise.all(requests) });
@@ -77,6 +88,7 @@ export const requestRoutes = (deps: Deps): Route[] => {
     {
       method: 'GET',
       path: `${PATHS.approver}/requests/{request_id}`,
+      doc: retrieveDoc,
       hot: true,
       handle: proven(async ({ params: { request_id: requestId = '' } }, device) => {
         const request = ofPsu(await deps.load(cibaRequest, requestId), device.psuId);
@@ -84,20 +96,20 @@ export const requestRoutes = (deps: Deps): Route[] => {
         return json(200, { ...shown, request_id: requestId, expires_at: request.expiresAt });
       }),
     },
-    { method: 'POST', path: `${PATHS.approver}/requests/{request_id}/answer`, hot: true, handle: answerHandler(deps) },
+    { method: 'POST', path: `${PATHS.approver}/requests/{request_id}/answer`, doc: answerDoc, hot: true, handle: answerHandler(deps) },
   ];
 };
 
 /** The signed answer, which proves the device by itself. */
-const answerHandler = ({ decide, persist, load, statements, sealer, readModels, clock, ids, issuer }: Deps): Handler => {
-  const accounts: Accounts = {
+const answerHandler = ({ decide, persist, load, statements, detailTypes, sealer, readModels, clock, ids, issuer }: Deps): Handler => {
+  const parts: SealedParts = {
+    asked: (request) => askedIn(request, sealer).authorizationDetails,
     offered: ({ sealed }) => offeredAccounts(sealed, sealer),
-    chosen: ({ verdict, sealed }) =>
-      cibaRequestEvents.open(verdict === 'approved' ? 'CibaRequestApproved' : 'CibaRequestDenied', sealed, sealer)?.accountIds ?? [],
+    chosen: (given) => choiceOf(given, sealer),
   };
   return async (call) => {
     const { request_id: requestId = '' } = call.params;
-    const { answer: jws } = await readJson(call, Answer);
+    const { answer: jws } = await readJson(call, AnswerBody);
     const { claims: given, deviceId, registered } = await statements(jws, STATEMENT.answer);
     const claims = parse(answerClaims, given);
     const at = clock();
@@ -106,11 +118,11 @@ const answerHandler = ({ decide, persist, load, statements, sealer, readModels, 
     if (claims.exp <= at || claims.exp > at + MAX_ANSWER_SECONDS)
       throw new OAuthError('invalid_token', 'the answer has expired or lives too long: sign it again');
     const { psuId, keyThumbprint } = registered;
-    const { verdict, digest, nonce, account_ids: accountIds } = claims;
+    const { verdict, digest, nonce, account_ids: accountIds, authorization_details: authorizationDetails = null } = claims;
     const consentId = findPending(readModels.rows, requestId)?.consent_id ?? ofPsu(await load(cibaRequest, requestId), psuId).consentId;
-    const signed = { verdict, psuId, deviceId, keyThumbprint, digest, nonce, accountIds, jws, at };
+    const signed = { verdict, psuId, deviceId, keyThumbprint, digest, nonce, accountIds, authorizationDetails, jws, at };
     const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
-    await decide(cibaRequest, requestId, answer(signed, await load(consent, consentId), accounts), command);
+    await decide(cibaRequest, requestId, answer(signed, await load(consent, consentId), parts, detailTypes), command);
     await persist(requestId);
     return json(200, { request_id: requestId, status: verdict satisfies Verdict });
   };
@@ -118,7 +130,7 @@ const answerHandler = ({ decide, persist, load, statements, sealer, readModels, 
 
 /** Shows a request on a device, and records that it was shown; what the device was shown before, unchanged, is shown again. */
 const show = async (deps: Deps, request: ReceivedCibaRequest, { psuId, deviceId }: ProvenDevice) => {
-  const { decide, load, sealer, readModels, directory, clock, ids } = deps;
+  const { decide, load, detailTypes, sealer, readModels, directory, clock, ids } = deps;
   const { requestId, consentId, clientId } = request;
   const consentState = await load(consent, consentId);
   if (request.status === 'pending' && !answerable(consentState, clock()))
@@ -135,6 +147,7 @@ const show = async (deps: Deps, request: ReceivedCibaRequest, { psuId, deviceId 
   const shown = await textToShow(request, consentState, {
     sealer,
     directory,
+    detailTypes,
     salt: ids.secret(),
     clientName: clientName(readModels.rows, clientId),
   });
@@ -157,12 +170,24 @@ const reshown = (retrieval: NonNullable<ReturnType<typeof lastRetrieval>>, seale
 const textToShow = async (
   request: ReceivedCibaRequest,
   consentState: Consent,
-  { sealer, directory, clientName, salt }: { sealer: Sealer; directory: PsuDirectory; clientName: string; salt: string },
+  { sealer, directory, ...told }: { sealer: Sealer; directory: PsuDirectory; detailTypes: DetailTypes; clientName: string; salt: string },
 ): Promise<string> => {
-  const bindingMessage = bindingMessageOf(request, sealer);
+  const asked = askedIn(request, sealer);
   const accounts = request.scope.split(' ').includes('accounts') ? await directory.accounts(request.psuId) : [];
-  return shownText(request, { consent: consentState, clientName, bindingMessage, accounts, salt });
+  return shownText(request, { consent: consentState, asked, accounts, ...told });
 };
 
-const bindingMessageOf = ({ sealed }: ReceivedCibaRequest, sealer: Sealer): string | null =>
-  cibaRequestEvents.open('CibaRequestReceived', sealed, sealer)?.bindingMessage ?? null;
+// Of a PSU who was erased nothing is left to show.
+const askedIn = ({ sealed }: ReceivedCibaRequest, sealer: Sealer): Shown =>
+  cibaRequestEvents.open('CibaRequestReceived', sealed, sealer) ?? {
+    bindingMessage: null,
+    requestContext: null,
+    authorizationDetails: null,
+  };
+
+const choiceOf = ({ verdict, sealed }: Answer, sealer: Sealer): Choice => {
+  if (verdict === 'approved')
+    return cibaRequestEvents.open('CibaRequestApproved', sealed, sealer) ?? { accountIds: [], authorizationDetails: null };
+  const accountIds = cibaRequestEvents.open('CibaRequestDenied', sealed, sealer)?.accountIds ?? [];
+  return { accountIds, authorizationDetails: null };
+};

@@ -1,6 +1,8 @@
 import canonicalize from 'canonicalize';
 import * as z from 'zod';
-import type { ReceivedCibaRequest } from '../../domain/ciba-request/decider.ts';
+import { describe } from '../../domain/authorization-details/approval.ts';
+import type { AuthorizationDetail, DetailTypes } from '../../domain/authorization-details/detail-type.ts';
+import type { Asked, ReceivedCibaRequest } from '../../domain/ciba-request/decider.ts';
 import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
 import type { Consent } from '../../domain/consent/decider.ts';
 import type { Account } from '../../domain/ports/psu-directory.ts';
@@ -12,6 +14,11 @@ export interface ShownRequest {
   client: { client_id: string; client_name: string };
   scope: string;
   binding_message: string | null;
+  /** From the TPP, of no meaning to us (FAPI-CIBA 5.3). */
+  request_context: Readonly<Record<string, unknown>> | null;
+  authorization_details: readonly AuthorizationDetail[] | null;
+  /** The same in plain words: the lines of each entry, in their order. */
+  authorization_details_lines: readonly (readonly string[])[] | null;
   consent: {
     consent_id: string;
     permissions: readonly string[];
@@ -26,16 +33,20 @@ export interface ShownRequest {
   salt: string;
 }
 
+/** What was asked for, as far as it is shown. */
+export type Shown = Pick<Asked, 'bindingMessage' | 'requestContext' | 'authorizationDetails'>;
+
 /** The canonical text (RFC 8785) of a request as it is shown: the phone hashes these bytes and shows what they say. */
 export const shownText = (
   request: ReceivedCibaRequest,
   {
     consent,
     clientName,
-    bindingMessage,
+    asked: { bindingMessage, requestContext, authorizationDetails },
+    detailTypes,
     accounts,
     salt,
-  }: { consent: Consent; clientName: string; bindingMessage: string | null; accounts: readonly Account[]; salt: string },
+  }: { consent: Consent; clientName: string; asked: Shown; detailTypes: DetailTypes; accounts: readonly Account[]; salt: string },
 ): string => {
   const content = consent.status === 'absent' || consent.content.kind !== 'account-access' ? null : consent.content;
   const shown: ShownRequest = {
@@ -43,6 +54,9 @@ export const shownText = (
     client: { client_id: request.clientId, client_name: clientName },
     scope: request.scope,
     binding_message: bindingMessage,
+    request_context: requestContext,
+    authorization_details: authorizationDetails,
+    authorization_details_lines: authorizationDetails?.map((entry) => describe(entry, detailTypes)) ?? null,
     consent: content && {
       consent_id: request.consentId,
       permissions: content.permissions,

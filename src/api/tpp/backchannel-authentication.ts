@@ -1,5 +1,6 @@
-import * as z from 'zod';
-import { cibaRequest, receive } from '../../domain/ciba-request/decider.ts';
+import type { DetailTypes } from '../../domain/authorization-details/detail-type.ts';
+import { authorizationDetailsOf } from '../../domain/authorization-details/parameter.ts';
+import { cancel, cibaRequest, type ReceivedCibaRequest, receive, supersedable } from '../../domain/ciba-request/decider.ts';
 import { requestIdOf } from '../../domain/ciba-request/id.ts';
 import {
   type AuthenticationRequest,
@@ -9,6 +10,8 @@ import {
   hintOf,
   intentOf,
   lifeOf,
+  notificationTokenOf,
+  requestContextOf,
   scopeOf,
 } from '../../domain/ciba-request/request.ts';
 import { CIBA_GRANT } from '../../domain/client/metadata.ts';
@@ -16,23 +19,18 @@ import { awaiting, consent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
-import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
-import type { Signer } from '../../domain/ports/signer.ts';
 import { pendingCount, pendingReached } from '../../projections/pending-requests.ts';
 import { parse } from '../parse.ts';
+import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
 import type { Endpoint } from '../route.ts';
-import type { AuthenticateClient, AuthenticatedClient } from './client-auth.ts';
+import { type AuthenticateClient, type AuthenticatedClient, requireBinding } from './client-auth.ts';
+import type { PsuOfHint } from './psu-of-hint.ts';
 import type { ReadRequestObject } from './request-object.ts';
-
-// An ID token names its PSU for as long as a bank keeps a customer signed up for a TPP.
-const MAX_HINT_AGE_SECONDS = 90 * 86_400;
-
-const idTokenClaims = z.object({ iss: z.string(), sub: z.string(), aud: z.union([z.string(), z.array(z.string())]), iat: z.number() });
+import type { CheckUserCode } from './user-code.ts';
 
 export interface BackchannelSettings {
-  issuer: string;
   acrValuesSupported: readonly string[];
   defaultExpirySeconds: number;
   minExpirySeconds: number;
@@ -49,13 +47,16 @@ export const backchannelAuthentication = (deps: {
   decide: Decide;
   load: Load;
   rows: Rows;
-  directory: PsuDirectory;
-  signer: Signer;
+  readModels: ReadModels;
+  psuOfHint: PsuOfHint;
+  checkUserCode: CheckUserCode;
+  detailTypes: DetailTypes;
   clock: Clock;
   ids: Ids;
   settings: BackchannelSettings;
 }): Endpoint => {
-  const { authenticate, readRequestObject, decide, load, rows, directory, signer, clock, ids, settings } = deps;
+  const { authenticate, readRequestObject, decide, load, rows, readModels, psuOfHint, checkUserCode, detailTypes, clock, ids, settings } =
+    deps;
 
   const parametersOf = async (form: Readonly<Record<string, string>>, client: AuthenticatedClient): Promise<AuthenticationRequest> => {
     const { request } = form;
@@ -65,26 +66,38 @@ export const backchannelAuthentication = (deps: {
     return parse(authenticationRequest, { ...form, claims: jsonOf(form['claims']) });
   };
 
-  const psuOf = async (parameters: AuthenticationRequest, clientId: string): Promise<string> => {
-    const hint = hintOf(parameters);
-    if (hint.kind === 'login_hint') {
-      const psuId = await directory.findByHint(hint.value);
-      if (psuId === null) throw new OAuthError('unknown_user_id', 'login_hint names no PSU of this ASPSP');
-      return psuId;
-    }
-    const { data: claims } = idTokenClaims.safeParse(await signer.verify(hint.value, 'JWT'));
-    if (claims?.iss !== settings.issuer || ![claims.aud].flat().includes(clientId) || claims.iat < clock() - MAX_HINT_AGE_SECONDS)
-      throw new OAuthError('invalid_request', 'id_token_hint is no ID token that was issued here to this client');
-    const psuId = claims.sub;
-    if (!(await directory.exists(psuId))) throw new OAuthError('unknown_user_id', 'id_token_hint names no PSU of this ASPSP');
-    return psuId;
-  };
-
   const withinLimits = (clientId: string, psuId: string) => {
     if (pendingCount(rows, clientId) >= settings.pendingRequestsPerClient)
       throw new OAuthError('access_denied', 'this client has too many pending requests');
     if (pendingReached(rows, psuId, settings.pendingRequestsPerPsu))
       throw new OAuthError('access_denied', 'too many requests wait for this PSU');
+  };
+
+  /** What the PSU is to be asked, besides the scope. */
+  const askedOf = (parameters: AuthenticationRequest, { metadata }: AuthenticatedClient) => {
+    const { authorization_details: details } = parameters;
+    const allowed = metadata.authorization_details_types;
+    return {
+      bindingMessage: bindingMessageOf(parameters),
+      authorizationDetails: details === undefined ? null : [...authorizationDetailsOf(details, detailTypes, allowed)],
+      requestContext: requestContextOf(parameters),
+      notificationToken: notificationTokenOf(parameters, metadata.backchannel_token_delivery_mode),
+    };
+  };
+
+  const timesOf = (parameters: AuthenticationRequest, { profile: { cibaTimes } }: AuthenticatedClient) => {
+    if (cibaTimes === null) return { expiresIn: lifeOf(parameters, settings), intervalSeconds: settings.intervalSeconds };
+    const { intervalSeconds, expirySeconds } = cibaTimes;
+    const limits = { ...settings, defaultExpirySeconds: expirySeconds, maxExpirySeconds: expirySeconds };
+    return { expiresIn: lifeOf(parameters, limits), intervalSeconds };
+  };
+
+  /** Ends the request whose place another has taken, unless it was answered first. A reaction does it if this process dies before. */
+  const supersede = async ({ requestId, consentId }: ReceivedCibaRequest, eventId: string, clientId: string): Promise<void> => {
+    const actor = { kind: 'client', id: clientId } as const;
+    const command = { id: ids.derived(`supersede/${eventId}`), actor, correlationId: consentId, causationId: eventId };
+    const { position } = await decide(cibaRequest, requestId, cancel({ reason: 'superseded', at: clock() }), command);
+    await readModels.reached(position);
   };
 
   return async (call) => {
@@ -93,13 +106,19 @@ export const backchannelAuthentication = (deps: {
     if (!metadata.grant_types.includes(CIBA_GRANT)) throw new OAuthError('unauthorized_client', 'this client is not registered for CIBA');
     const parameters = await parametersOf(call.form, client);
     const scope = scopeOf(parameters, metadata.scope);
-    const bindingMessage = bindingMessageOf(parameters);
-    const expiresIn = lifeOf(parameters, settings);
+    const asked = askedOf(parameters, client);
+    const deliveryMode = metadata.backchannel_token_delivery_mode;
+    // Its tokens are bound to what this call came with: there will be no other.
+    if (deliveryMode === 'push') requireBinding(client);
+    const { expiresIn, intervalSeconds } = timesOf(parameters, client);
     const intent = intentOf(parameters);
-    const psuId = await psuOf(parameters, clientId);
+    const psuId = await psuOfHint(hintOf(parameters), client);
     const at = clock();
     if (intent !== null) awaiting(await load(consent, intent), clientId, at);
+    const { supersedes } = parameters;
+    const old = supersedes === undefined ? null : supersedable(await load(cibaRequest, requestIdOf(supersedes, ids)), clientId, at);
     withinLimits(clientId, psuId);
+    await checkUserCode(parameters.user_code, psuId, client);
 
     const authReqId = ids.orderedSecret();
     const requestId = requestIdOf(authReqId, ids);
@@ -112,14 +131,14 @@ export const backchannelAuthentication = (deps: {
       consentOrigin: intent === null ? ('request' as const) : ('lodged' as const),
       scope,
       acr: acrOf(parameters, settings.acrValuesSupported),
-      certificateThumbprint: client.certificateThumbprint,
-      intervalSeconds: settings.intervalSeconds,
+      ...client.binding,
+      intervalSeconds,
       at,
       expiresAt: at + expiresIn,
-      deliveryMode: metadata.backchannel_token_delivery_mode,
-      dpopKeyThumbprint: null,
+      deliveryMode,
+      supersedes: old === null ? null : old.requestId,
     };
-    const asked = { bindingMessage, authorizationDetails: null, requestContext: null, notificationToken: null };
+    const personal = { ...asked, authReqId: deliveryMode === 'poll' ? null : authReqId };
     const command = {
       id: ids.uuid(),
       actor: { kind: 'client', id: clientId } as const,
@@ -127,8 +146,11 @@ export const backchannelAuthentication = (deps: {
       causationId: null,
       fresh: true,
     };
-    await decide(cibaRequest, requestId, receive(received, asked), command);
-    return json(200, { auth_req_id: authReqId, expires_in: expiresIn, interval: settings.intervalSeconds });
+    const { eventIds } = await decide(cibaRequest, requestId, receive(received, personal), command);
+    if (old !== null) await supersede(old, String(eventIds[0]), clientId);
+    // CIBA Core 1.0, section 7.3: who never polls needs no interval.
+    const pace = deliveryMode === 'push' ? {} : { interval: intervalSeconds };
+    return json(200, { auth_req_id: authReqId, expires_in: expiresIn, ...pace });
   };
 };
 

@@ -7,72 +7,51 @@ import { grant, open } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
-import { findPending } from '../../projections/pending-requests.ts';
-import type { Form } from '../body.ts';
+import type { Sealer } from '../../domain/ports/sealer.ts';
+import { findPending, type PendingRequest } from '../../projections/pending-requests.ts';
+import type { ReadModels } from '../read-models.ts';
 import { json, type Reply, refusalReply } from '../reply.ts';
+import { detailsOf } from './approved-details.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
+import type { IssueTokens } from './issue-tokens.ts';
+import { type LongPolls, preferredWait } from './long-polls.ts';
 import type { PollPacing } from './poll-pacing.ts';
-import type { Tokens } from './tokens.ts';
+import type { GrantHandler } from './token.ts';
 
 // Most polls get one of these: they are rendered once.
 const PENDING = refusalReply(new OAuthError('authorization_pending', 'the PSU has not answered yet'));
 const SLOW_DOWN = refusalReply(new OAuthError('slow_down', 'polled too soon: wait five seconds longer between polls'));
 const EXPIRED = refusalReply(new OAuthError('expired_token', 'auth_req_id has expired'));
 
-/** The CIBA grant: a TPP polls with its auth_req_id (CIBA Core 1.0, sections 10.1 and 11). */
-export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens: Tokens; pacing: PollPacing; clock: Clock; ids: Ids }) => {
-  const { decide, load, rows, tokens, pacing, clock, ids } = deps;
+// CIBA Core 1.0, section 11.
+const pushed = () => new OAuthError('unauthorized_client', 'tokens of this request are pushed to the client');
 
-  const issue = async (
-    authReqId: string,
-    request: ReceivedCibaRequest,
-    consentExpiresAt: number | null,
-    client: AuthenticatedClient,
-    grantId: string,
-  ): Promise<Reply> => {
-    const { requestId, psuId, consentId, scope, acr, answer } = request;
-    const { clientId, metadata, certificateThumbprint } = client;
-    const at = clock();
-    const authTime = answer?.at ?? at;
-    const content = { clientId, subject: psuId, scope, consentId, authTime, acr, certificateThumbprint, at, consentExpiresAt };
-    const accessToken = await tokens.accessToken(content, metadata);
-    const refreshToken = metadata.grant_types.includes('refresh_token') ? tokens.refreshToken(grantId, at) : null;
-    const issued = { authReqId, accessToken: accessToken.token, refreshToken: refreshToken?.token ?? null };
-    const idToken = await tokens.idToken(content, issued, metadata);
+interface Deps {
+  decide: Decide;
+  load: Load;
+  rows: Rows;
+  sealer: Sealer;
+  readModels: ReadModels;
+  issueTokens: IssueTokens;
+  pacing: PollPacing;
+  longPolls: LongPolls;
+  longPollSeconds: number;
+  clock: Clock;
+  ids: Ids;
+}
 
-    const binding = { certificateThumbprint, dpopKeyThumbprint: null };
-    const opened = { clientId, psuId, consentId, requestId, authTime, acr, scope, at, ...binding, hasAuthorizationDetails: false };
-    const command = {
-      id: ids.uuid(),
-      actor: { kind: 'client', id: clientId } as const,
-      correlationId: consentId,
-      causationId: answer?.eventId ?? null,
-    };
-    await decide(grant, grantId, open(opened, { ...accessToken.fact, scope, ...binding }, refreshToken?.fact ?? null), command);
-    return json(200, {
-      access_token: accessToken.token,
-      token_type: 'Bearer',
-      expires_in: accessToken.fact.expiresAt - at,
-      scope,
-      id_token: idToken,
-      ...(refreshToken !== null && { refresh_token: refreshToken.token }),
-    });
-  };
+/**
+ * The CIBA grant: a TPP polls with its auth_req_id (CIBA Core 1.0, sections 10.1 and 11). With `Prefer: wait` the answer to a pending
+ * request comes as soon as the PSU has answered, and at the latest a second before the request ends; that is one poll.
+ */
+export const cibaGrant = (deps: Deps): GrantHandler => {
+  const { decide, load, rows, sealer, readModels, issueTokens, pacing, longPolls, longPollSeconds, clock, ids } = deps;
 
-  return async (form: Form, client: AuthenticatedClient): Promise<Reply> => {
-    const authReqId = form['auth_req_id'];
-    if (authReqId === undefined) throw new OAuthError('invalid_request', 'auth_req_id is missing');
-    const requestId = requestIdOf(authReqId, ids);
-    const { clientId, certificateThumbprint } = client;
-    const at = clock();
-    const pending = findPending(rows, requestId);
-    if (pending?.client_id === clientId) {
-      if (at >= pending.expires_at) return EXPIRED;
-      return pacing.tooSoon(requestId, pending.interval_seconds, pending.expires_at) ? SLOW_DOWN : PENDING;
-    }
-
-    // From here on nothing is believed but the streams.
+  /** What the streams say, and nothing else is believed: the tokens, or the refusal. */
+  const redeemed = async (authReqId: string, requestId: string, client: AuthenticatedClient): Promise<Reply> => {
+    const { clientId, binding } = client;
     const request = await load(cibaRequest, requestId);
+    if (request.status !== 'absent' && request.clientId === clientId && request.deliveryMode === 'push') throw pushed();
     const consentId = request.status === 'absent' ? '' : request.consentId;
     const [consentState, registered] = await Promise.all([load(consent, consentId), load(clientDecider, clientId)]);
     activeClient(registered);
@@ -82,13 +61,62 @@ export const cibaGrant = (deps: { decide: Decide; load: Load; rows: Rows; tokens
     const { state, eventIds } = await decide(
       cibaRequest,
       requestId,
-      redeem({ clientId, certificateThumbprint, consent: consentState, grantId, at }),
+      redeem({ clientId, ...binding, consent: consentState, grantId, at: clock() }),
       command,
     );
     // Redeemed before: by a call that got its tokens, or by one that died before it could.
     if (eventIds.length === 0 && (await load(grant, grantId)).status !== 'absent')
       throw new OAuthError('invalid_grant', 'auth_req_id was already redeemed');
     const consentExpiresAt = consentState.status === 'absent' ? null : consentState.expiresAt;
-    return issue(authReqId, state as ReceivedCibaRequest, consentExpiresAt, client, grantId);
+    const authorizationDetails = detailsOf(consentState, sealer);
+    const opening = { opens: open, actor: { kind: 'client', id: clientId } as const };
+    return json(
+      200,
+      await issueTokens({ authReqId, request: state as ReceivedCibaRequest, consentExpiresAt, authorizationDetails, client }, opening),
+    );
+  };
+
+  /** Tries again whenever something has happened to the request or its consent, until it no longer waits or the time is over. */
+  const afterWaiting = async (
+    { consent_id: consentId }: PendingRequest,
+    limits: { seconds: number; closed: AbortSignal },
+    [authReqId, requestId, client]: Parameters<typeof redeemed>,
+  ): Promise<Reply> => {
+    const watch = longPolls.watch([`cibaRequest-${requestId}`, `consent-${consentId}`], limits);
+    if (watch === null) return PENDING;
+    try {
+      while (await watch.changed()) {
+        if (findPending(rows, requestId) !== undefined) continue;
+        try {
+          return await redeemed(authReqId, requestId, client);
+        } catch (error) {
+          // The answer is there, and has not become the consent's yet: that is the next thing to happen.
+          if (!(error instanceof OAuthError) || error.error !== 'authorization_pending') throw error;
+        }
+      }
+      return PENDING;
+    } finally {
+      watch.end();
+    }
+  };
+
+  return async (form, client, call) => {
+    const authReqId = form['auth_req_id'];
+    if (authReqId === undefined) throw new OAuthError('invalid_request', 'auth_req_id is missing');
+    const requestId = requestIdOf(authReqId, ids);
+    let pending = findPending(rows, requestId);
+    if (pending !== undefined && client.metadata.backchannel_token_delivery_mode === 'ping') {
+      // CIBA Core 1.0, section 10.2: who was pinged finds the result, at whichever node.
+      await readModels.latest();
+      pending = findPending(rows, requestId);
+    }
+    if (pending?.client_id !== client.clientId) return redeemed(authReqId, requestId, client);
+    if (client.metadata.backchannel_token_delivery_mode === 'push') throw pushed();
+    const at = clock();
+    if (at >= pending.expires_at) return EXPIRED;
+    if (pacing.tooSoon(requestId, pending.interval_seconds, pending.expires_at)) return SLOW_DOWN;
+    const seconds = preferredWait(call.headers['prefer'], longPollSeconds, pending.expires_at - at - 1);
+    if (seconds === 0) return PENDING;
+    return afterWaiting(pending, { seconds, closed: call.closed }, [authReqId, requestId, client]);
   };
 };

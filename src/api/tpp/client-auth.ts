@@ -1,27 +1,29 @@
 import { timingSafeEqual } from 'node:crypto';
-import * as z from 'zod';
 import type { ClientCertificate } from '../../domain/client/certificate.ts';
 import { sameSubject } from '../../domain/client/distinguished-name.ts';
 import { type ClientMetadata, profileOf } from '../../domain/client/metadata.ts';
 import type { AuthMethod, Profile } from '../../domain/client/profiles.ts';
+import type { Binding } from '../../domain/grant/binding.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import type { Clock, Ids } from '../../domain/ports/clock.ts';
-import type { DecodedJws, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
-import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import type { Ids } from '../../domain/ports/clock.ts';
+import type { DecodedJws, JwsReader } from '../../domain/ports/jws.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { type ClientRow, findClient } from '../../projections/client-lookup.ts';
 import type { Form } from '../body.ts';
 import type { FormCall } from '../route.ts';
-import { PATHS, type Surface } from '../surface.ts';
+import type { CheckAssertion } from './assertion.ts';
+import type { ClientKeys } from './client-keys.ts';
+import type { Dpop } from './dpop.ts';
 
 /** A client that has proved who it is. */
 export interface AuthenticatedClient {
   clientId: string;
   metadata: ClientMetadata;
   profile: Profile;
-  keys: readonly PublicKey[];
-  /** `x5t#S256` of the certificate that tokens of this call are bound to, or null. */
-  certificateThumbprint: string | null;
+  /** What tokens of this call are bound to: the certificate, if the client is registered so, and the key of a DPoP proof. */
+  binding: Binding;
+  /** Whether one of the client's keys made the signature. */
+  signed(decoded: DecodedJws): Promise<boolean>;
 }
 
 /** Authenticates the client of a call at one of our endpoints, or refuses with `invalid_client`. */
@@ -36,23 +38,13 @@ interface Presented {
 interface KnownClient {
   active: boolean;
   metadata: ClientMetadata;
+  profile: Profile;
   secretHash: Buffer | null;
-  keys: readonly PublicKey[];
+  names(certificate: ClientCertificate): boolean;
 }
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
-const SKEW_SECONDS = 60;
-
-const assertionClaims = z.object({
-  iss: z.string(),
-  sub: z.string(),
-  aud: z.union([z.string(), z.array(z.string())]),
-  exp: z.number(),
-  iat: z.number().optional(),
-  nbf: z.number().optional(),
-  jti: z.string().min(1).max(256),
-});
-
+const ASSERTION_TYPS = ['jwt', 'client-authentication+jwt'];
 /**
  * Client authentication by the method that the client is registered with: `private_key_jwt` (RFC 7523), `tls_client_auth` and
  * `self_signed_tls_client_auth` (RFC 8705, section 2), `client_secret_basic` and `client_secret_post` (RFC 6749, section 2.3.1).
@@ -60,46 +52,30 @@ const assertionClaims = z.object({
 export const makeAuthenticateClient = (deps: {
   rows: Rows;
   jws: JwsReader;
-  replayGuard: ReplayGuard;
-  clock: Clock;
+  keys: ClientKeys;
+  checkAssertion: CheckAssertion;
+  dpop: Dpop;
   ids: Ids;
-  surface: Surface;
-  assertionSeconds: number;
 }): AuthenticateClient => {
-  const { rows, jws, replayGuard, clock, ids, surface, assertionSeconds } = deps;
-  const audiences = audiencesOf(surface);
+  const { rows, jws, keys, checkAssertion, dpop, ids } = deps;
   const known = new WeakMap<ClientRow, KnownClient>();
 
   const find = (clientId: string): KnownClient | null => {
     const row = findClient(rows, clientId);
     if (row === undefined) return null;
-    const prepared = known.get(row) ?? prepare(row, jws);
+    const prepared = known.get(row) ?? prepare(row);
     known.set(row, prepared);
     return prepared;
   };
 
-  const assertionIsGood = async (decoded: DecodedJws, clientId: string, client: KnownClient): Promise<boolean> => {
-    const { success, data: claims } = assertionClaims.safeParse(decoded.claims);
-    const registeredAlg = client.metadata.token_endpoint_auth_signing_alg;
-    const { alg, typ } = decoded.header;
-    // RFC 8725, section 3.11: what says that it is something else is no assertion.
-    if (typ !== null && !['jwt', 'client-authentication+jwt'].includes(typ.toLowerCase())) return false;
-    if (!success || !profileOf(client.metadata).signingAlgs.includes(alg) || (registeredAlg !== null && alg !== registeredAlg))
-      return false;
-    const at = clock();
-    if (claims.iss !== clientId || claims.sub !== clientId || ![claims.aud].flat().some((aud) => audiences.has(aud))) return false;
-    if (claims.exp <= at || claims.exp > at + assertionSeconds + SKEW_SECONDS) return false;
-    if (Math.max(claims.nbf ?? 0, claims.iat ?? 0) > at + SKEW_SECONDS) return false;
-    if (!signedByOneOf(decoded, client.keys)) return false;
-    return replayGuard.firstUse(ids.hash(`client_assertion\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp));
-  };
-
   const proves = async (presented: Presented, client: KnownClient, { certificate }: FormCall): Promise<boolean> => {
-    const method: AuthMethod = client.metadata.token_endpoint_auth_method;
+    const { clientId } = presented;
+    const { metadata } = client;
+    const method: AuthMethod = metadata.token_endpoint_auth_method;
     switch (presented.method) {
       case 'assertion': {
         const decoded = method === 'private_key_jwt' ? jws.decode(presented.credential) : null;
-        return decoded !== null && (await assertionIsGood(decoded, presented.clientId, client));
+        return decoded !== null && (await checkAssertion(decoded, { clientId, metadata }, ASSERTION_TYPS));
       }
       case 'basic':
       case 'post': {
@@ -107,7 +83,10 @@ export const makeAuthenticateClient = (deps: {
         return method === `client_secret_${presented.method}` && client.secretHash !== null && timingSafeEqual(client.secretHash, given);
       }
       case 'certificate':
-        return certificate !== null && certificateProves(certificate, client);
+        if (certificate === null) return false;
+        if (method === 'tls_client_auth') return certificate.chainTrusted && client.names(certificate);
+        if (method !== 'self_signed_tls_client_auth' || certificate.publicKeyThumbprint === null) return false;
+        return keys.include({ clientId, metadata }, certificate.publicKeyThumbprint);
     }
   };
 
@@ -116,34 +95,28 @@ export const makeAuthenticateClient = (deps: {
     const client = find(presented.clientId);
     if (client === null || !client.active || !(await proves(presented, client, call)))
       throw new OAuthError('invalid_client', 'client authentication failed');
-    const { metadata, keys } = client;
+    const { clientId } = presented;
+    const { metadata, profile } = client;
     const bound = metadata.tls_client_certificate_bound_access_tokens;
+    const proof = await dpop({ proof: call.headers['dpop'], method: call.method, path: call.target });
     return {
-      clientId: presented.clientId,
+      clientId,
       metadata,
-      profile: profileOf(metadata),
-      keys,
-      certificateThumbprint: bound ? (call.certificate?.thumbprint ?? null) : null,
+      profile,
+      binding: { certificateThumbprint: bound ? (call.certificate?.thumbprint ?? null) : null, dpopKeyThumbprint: proof?.jkt ?? null },
+      signed: (decoded) => keys.signed({ clientId, metadata }, decoded),
     };
   };
 };
 
-/** Refuses a call whose tokens must be bound to a certificate and that came without one (RFC 8705, section 3). */
-export const requireCertificate = ({ metadata, certificateThumbprint }: AuthenticatedClient): void => {
+/** Refuses a call whose tokens must be bound, by the client's registration or its profile, and that proved no possession (RFC 8705, section 3; RFC 9449, section 5). */
+export const requireBinding = ({ metadata, profile, binding: { certificateThumbprint, dpopKeyThumbprint } }: AuthenticatedClient): void => {
   if (metadata.tls_client_certificate_bound_access_tokens && certificateThumbprint === null)
     throw new OAuthError('invalid_request', 'tokens of this client are bound to its certificate: present it at the mTLS endpoint');
-};
-
-/** Whether one of the client's keys made the signature; a `kid` in the header narrows the choice. */
-export const signedByOneOf = (decoded: DecodedJws, keys: readonly PublicKey[]): boolean => {
-  const { kid } = decoded.header;
-  return keys.some((key) => (kid === null || key.kid === null || key.kid === kid) && decoded.verify(key));
-};
-
-// CIBA Core 1.0, section 7.1, and RFC 7523, section 3: the issuer, the token endpoint or the endpoint itself, by either listener.
-const audiencesOf = ({ issuer, mtlsBase }: Surface): ReadonlySet<string> => {
-  const paths = [PATHS.token, PATHS.backchannelAuthentication, PATHS.introspection, PATHS.revocation];
-  return new Set([issuer, `${issuer}/`, ...[issuer, mtlsBase].flatMap((base) => paths.map((path) => base + path))]);
+  if (metadata.dpop_bound_access_tokens && dpopKeyThumbprint === null)
+    throw new OAuthError('invalid_dpop_proof', 'tokens of this client are bound by DPoP: send a proof');
+  if (profile.senderConstraint !== 'as registered' && certificateThumbprint === null && dpopKeyThumbprint === null)
+    throw new OAuthError('invalid_request', 'tokens of this client are bound to a certificate or by DPoP');
 };
 
 /** Exactly one way of authentication (RFC 6749, section 2.3). */
@@ -182,30 +155,31 @@ const basic = (authorization: string, form: Form): Presented => {
   }
 };
 
-const certificateProves = (certificate: ClientCertificate, { metadata, keys }: KnownClient): boolean => {
-  switch (metadata.token_endpoint_auth_method) {
-    case 'tls_client_auth':
-      return certificate.chainTrusted && sameSubject(certificate.subject, metadata.tls_client_auth_subject_dn ?? '');
-    case 'self_signed_tls_client_auth':
-      return certificate.publicKeyThumbprint !== null && keys.some(({ thumbprint }) => thumbprint === certificate.publicKeyThumbprint);
-    default:
-      return false;
-  }
-};
-
-const prepare = ({ metadata, secretHash, status }: ClientRow, jws: JwsReader): KnownClient => ({
+const prepare = ({ metadata, secretHash, status }: ClientRow): KnownClient => ({
   active: status === 'active',
   metadata,
+  profile: profileOf(metadata),
   secretHash: secretHash === null ? null : Buffer.from(secretHash),
-  keys: (metadata.jwks?.keys ?? []).flatMap((jwk) => importable(jws, jwk)),
+  names: certificateNames(metadata),
 });
 
-// A key that cannot be used (an encryption key, an algorithm of tomorrow) must not spoil the others.
-const importable = (jws: JwsReader, jwk: Record<string, unknown>): PublicKey[] => {
-  if (jwk['use'] === 'enc') return [];
-  try {
-    return [jws.publicKey(jwk)];
-  } catch {
-    return [];
-  }
+/** Whether a certificate has the one name that `tls_client_auth` is registered with (RFC 8705, section 2.1.2). */
+const certificateNames = (metadata: ClientMetadata): ((certificate: ClientCertificate) => boolean) => {
+  const {
+    tls_client_auth_subject_dn: subject,
+    tls_client_auth_san_dns: dns,
+    tls_client_auth_san_uri: uri,
+    tls_client_auth_san_ip: ip,
+    tls_client_auth_san_email: email,
+  } = metadata;
+  if (subject !== null) return (certificate) => sameSubject(certificate.subject, subject);
+  if (dns !== null) return ({ sanDns }) => sanDns.includes(dns.toLowerCase());
+  if (uri !== null) return ({ sanUri }) => sanUri.includes(uri);
+  if (ip !== null) return ({ sanIp }) => sanIp.includes(canonicalIp(ip));
+  if (email !== null) return ({ sanEmail }) => sanEmail.includes(email);
+  return () => false;
 };
+
+/** An address as RFC 5952 writes it, which is how a certificate's addresses are read. */
+const canonicalIp = (address: string): string =>
+  address.includes(':') ? (URL.parse(`https://[${address}]`)?.hostname.slice(1, -1) ?? '') : address;

@@ -1,6 +1,7 @@
 import { scopeWithin } from '../../domain/ciba-request/request.ts';
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
+import { tokenType } from '../../domain/grant/binding.ts';
 import { grant, open } from '../../domain/grant/decider.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import { json } from '../reply.ts';
@@ -10,13 +11,13 @@ import type { Tokens } from './tokens.ts';
 /** The client's own grant (RFC 6749, section 4.4): what it lodges consents with. It has no ID token and no refresh token. */
 export const clientCredentialsGrant =
   ({ decide, load, tokens, clock, ids }: { decide: Decide; load: Load; tokens: Tokens; clock: Clock; ids: Ids }): GrantHandler =>
-  async (form, { clientId, metadata, certificateThumbprint }) => {
+  async (form, { clientId, metadata, binding }) => {
     activeClient(await load(clientDecider, clientId));
     const scope = scopeWithin(form['scope'] ?? metadata.scope, metadata.scope);
     const at = clock();
     const nobody = { psuId: null, consentId: null, requestId: null, authTime: null, acr: null };
     const { token, fact } = await tokens.accessToken(
-      { ...nobody, clientId, subject: clientId, scope, certificateThumbprint, at, consentExpiresAt: null },
+      { ...nobody, clientId, subject: clientId, scope, authorizationDetails: null, binding, at, consentExpiresAt: null },
       metadata,
     );
     const grantId = ids.uuid();
@@ -27,8 +28,7 @@ export const clientCredentialsGrant =
       causationId: null,
       fresh: true,
     };
-    const binding = { certificateThumbprint, dpopKeyThumbprint: null };
     const opened = { ...nobody, clientId, scope, at, ...binding, hasAuthorizationDetails: false };
     await decide(grant, grantId, open(opened, { ...fact, scope, ...binding }, null), command);
-    return json(200, { access_token: token, token_type: 'Bearer', expires_in: fact.expiresAt - at, scope });
+    return json(200, { access_token: token, token_type: tokenType(binding), expires_in: fact.expiresAt - at, scope });
   };

@@ -7,11 +7,12 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import { readJson } from '../body.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json, noContent, type Reply, refusalReply } from '../reply.ts';
-import type { Call, Handler, Route } from '../route.ts';
+import type { Call, Handler, Route, RouteDoc } from '../route.ts';
 import { PATHS } from '../surface.ts';
-import type { Bearer } from './bearer.ts';
+import { type Bearer, tokenRefusal } from './bearer.ts';
 
-const PERMISSIONS = [
+/** The permissions of the Open Banking Read/Write API that a consent may ask for. */
+export const PERMISSIONS = [
   'ReadAccountsBasic',
   'ReadAccountsDetail',
   'ReadBalances',
@@ -55,6 +56,14 @@ const STATUS = {
   expired: 'Expired',
 } as const;
 
+const Representation = z.looseObject({ Data: z.looseObject({ ConsentId: z.string(), Status: z.string() }), Risk: z.object({}) });
+const doc = (summary: string): RouteDoc => ({
+  summary,
+  security: 'bearer',
+  answers: { 200: Representation },
+  errors: ['invalid_token', 'insufficient_scope', 'invalid_dpop_proof', 'invalid_request'],
+});
+
 interface Deps {
   bearer: Bearer;
   decide: Decide;
@@ -94,6 +103,7 @@ export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, is
     {
       method: 'POST',
       path: PATHS.accountAccessConsents,
+      doc: { ...doc('Lodges an account access consent'), json: AccountAccessConsent, answers: { 201: Representation } },
       refuse: refusedConsent,
       handle: withInteractionId(async (call) => {
         // The body is read only once the caller has shown a token for it.
@@ -117,6 +127,7 @@ export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, is
     {
       method: 'GET',
       path: oneConsent,
+      doc: doc('An account access consent of the caller'),
       refuse: refusedConsent,
       handle: withInteractionId(async (call) => {
         const clientId = await ownClient(call);
@@ -127,6 +138,7 @@ export const consentRoutes = ({ bearer, decide, load, readModels, clock, ids, is
     {
       method: 'DELETE',
       path: oneConsent,
+      doc: { ...doc('Ends an account access consent of the caller'), answers: { 204: null } },
       refuse: refusedConsent,
       handle: withInteractionId(async (call) => {
         const clientId = await ownClient(call);
@@ -179,10 +191,10 @@ const withInteractionId =
 
 /** The error body of the Open Banking API; tokens that are no good keep to RFC 6750, our own faults to the common form. */
 const refusedConsent = (refusal: OAuthError, call: Call): Reply => {
-  const { status, headers, body } = refusalReply(refusal);
+  const aboutToken = tokenRefusal(refusal, call);
+  const { status, headers, body } = aboutToken ?? refusalReply(refusal);
   const all = { ...headers, ...interactionId(call) };
-  if (refusal.error === 'server_error') return { status, headers: all, body };
-  if (status === 401 || status === 403) return { status, headers: { ...all, 'WWW-Authenticate': `Bearer error="${refusal.error}"` }, body };
+  if (aboutToken !== null || refusal.error === 'server_error') return { status, headers: all, body };
   const errors = [{ ErrorCode: 'UK.OBIE.Field.Invalid', Message: refusal.message }];
   return json(status, { Code: `${status} ${refusal.error}`, Message: refusal.message, Errors: errors }, all);
 };

@@ -1,9 +1,13 @@
+import type { Load } from '../../domain/decide.ts';
+import { confirmation, tokenType } from '../../domain/grant/binding.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { Sealer } from '../../domain/ports/sealer.ts';
 import { findToken } from '../../projections/token-lookup.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
 import type { Endpoint } from '../route.ts';
+import { approvedDetails } from './approved-details.ts';
 import type { AuthenticateClient } from './client-auth.ts';
 
 const INACTIVE = json(200, { active: false });
@@ -13,14 +17,23 @@ const INACTIVE = json(200, { active: false });
  * consent or its client has ended, whatever the grant still says.
  */
 export const introspection =
-  (deps: { authenticate: AuthenticateClient; readModels: ReadModels; clock: Clock; ids: Ids; issuer: string }): Endpoint =>
+  (deps: {
+    authenticate: AuthenticateClient;
+    load: Load;
+    sealer: Sealer;
+    readModels: ReadModels;
+    clock: Clock;
+    ids: Ids;
+    issuer: string;
+  }): Endpoint =>
   async (call) => {
-    const { authenticate, readModels, clock, ids, issuer } = deps;
+    const { authenticate, load, sealer, readModels, clock, ids, issuer } = deps;
     const { clientId, metadata } = await authenticate(call);
     const given = call.form['token'];
     if (given === undefined) throw new OAuthError('invalid_request', 'token is missing');
     const token = await readModels.find((rows) => findToken(rows, ids.hash(given)));
     if (token === undefined || token.expiresAt <= clock() || (token.clientId !== clientId && !metadata.resource_server)) return INACTIVE;
+    const details = token.hasAuthorizationDetails === 1 ? await approvedDetails(load, sealer, token.consentId) : null;
     return json(200, {
       active: true,
       iss: issuer,
@@ -28,10 +41,11 @@ export const introspection =
       sub: token.psuId ?? token.clientId,
       iat: token.issuedAt,
       exp: token.expiresAt,
-      ...(token.kind === 'access_token' && { token_type: 'Bearer', scope: token.scope }),
+      ...(token.kind === 'access_token' && { token_type: tokenType(token), scope: token.scope }),
       ...(token.consentId !== null && { consent_id: token.consentId }),
       ...(token.authTime !== null && { auth_time: token.authTime }),
       ...(token.acr !== null && { acr: token.acr }),
-      ...(token.certificateThumbprint !== null && { cnf: { 'x5t#S256': token.certificateThumbprint } }),
+      ...(details !== null && { authorization_details: details }),
+      ...confirmation(token),
     });
   };

@@ -2,22 +2,29 @@ import { scopeWithin } from '../../domain/ciba-request/request.ts';
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import { consent, covers } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
-import { grant, refresh, refreshable } from '../../domain/grant/decider.ts';
+import { tokenType } from '../../domain/grant/binding.ts';
+import { grant, refresh, refreshable, useOf } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { Sealer } from '../../domain/ports/sealer.ts';
 import { json } from '../reply.ts';
+import { detailsOf } from './approved-details.ts';
 import type { GrantHandler } from './token.ts';
 import { grantIdOf, type Tokens } from './tokens.ts';
 
-/** A further access token for a grant whose consent still stands (RFC 6749, section 6). The refresh token stays the same (FAPI 2 SP 5.3.2.1-9). */
+/**
+ * A further access token for a grant whose consent still stands (RFC 6749, section 6), bound to what the grant is bound to. By the
+ * client's profile the refresh token stays the same (FAPI 2 SP 5.3.2.1-9) or is replaced (RFC 9700, section 4.14.2).
+ */
 export const refreshTokenGrant =
-  ({ decide, load, tokens, clock, ids }: { decide: Decide; load: Load; tokens: Tokens; clock: Clock; ids: Ids }): GrantHandler =>
-  async (form, { clientId, metadata, certificateThumbprint }) => {
+  (deps: { decide: Decide; load: Load; tokens: Tokens; sealer: Sealer; clock: Clock; ids: Ids }): GrantHandler =>
+  async (form, { clientId, metadata, profile, binding }) => {
+    const { decide, load, tokens, sealer, clock, ids } = deps;
     const given = form['refresh_token'];
     if (given === undefined) throw new OAuthError('invalid_request', 'refresh_token is missing');
     const grantId = grantIdOf(given);
     const at = clock();
-    const by = { clientId, tokenHash: ids.hash(given), at };
+    const by = { clientId, tokenHash: ids.hash(given), binding, at };
     const opened = refreshable(await load(grant, grantId), by);
     const { psuId, consentId, requestId, acr, authTime } = opened;
     const [registered, consentState] = await Promise.all([load(clientDecider, clientId), load(consent, consentId ?? '')]);
@@ -26,8 +33,9 @@ export const refreshTokenGrant =
       throw new OAuthError('invalid_grant', 'the consent behind this grant has ended');
     const consentExpiresAt = consentState.status === 'absent' ? null : consentState.expiresAt;
     const scope = scopeWithin(form['scope'] ?? opened.scope, opened.scope);
+    const authorizationDetails = opened.hasAuthorizationDetails ? detailsOf(consentState, sealer) : null;
     const { token, fact } = await tokens.accessToken(
-      { clientId, subject: psuId, scope, consentId, authTime, acr, certificateThumbprint, at, consentExpiresAt },
+      { clientId, subject: psuId, scope, consentId, authTime, acr, authorizationDetails, binding, at, consentExpiresAt },
       metadata,
     );
     const command = {
@@ -36,6 +44,20 @@ export const refreshTokenGrant =
       correlationId: consentId ?? grantId,
       causationId: null,
     };
-    await decide(grant, grantId, refresh(by, { ...fact, scope, certificateThumbprint, dpopKeyThumbprint: null }), command);
-    return json(200, { access_token: token, token_type: 'Bearer', expires_in: fact.expiresAt - at, scope });
+    const nonce = ids.secret();
+    const successor = profile.refreshTokens === 'rotated' ? { tokenHash: tokens.successorOf(given, nonce).tokenHash, nonce } : null;
+    const { state } = await decide(grant, grantId, refresh(by, { ...fact, scope, ...binding }, successor), command);
+
+    const decidedOn = refreshable(state, by);
+    const use = useOf(decidedOn, by);
+    if (use === 'reuse') throw new OAuthError('invalid_grant', 'the refresh token was used before: its grant has been revoked');
+    const derivedWith = use === 'current' ? successor?.nonce : decidedOn.refreshToken.nonce;
+    return json(200, {
+      access_token: token,
+      token_type: tokenType(binding),
+      expires_in: fact.expiresAt - at,
+      scope,
+      ...(authorizationDetails !== null && { authorization_details: authorizationDetails }),
+      ...(derivedWith != null && { refresh_token: tokens.successorOf(given, derivedWith).token }),
+    });
   };

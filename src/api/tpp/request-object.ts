@@ -3,7 +3,7 @@ import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
 import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
-import { type AuthenticatedClient, signedByOneOf } from './client-auth.ts';
+import type { AuthenticatedClient } from './client-auth.ts';
 
 const SKEW_SECONDS = 60;
 
@@ -22,7 +22,7 @@ const requiredClaims = z.object({
  */
 export const makeReadRequestObject =
   ({ jws, replayGuard, clock, ids, issuer }: { jws: JwsReader; replayGuard: ReplayGuard; clock: Clock; ids: Ids; issuer: string }) =>
-  async (request: string, { clientId, metadata, profile, keys }: AuthenticatedClient): Promise<Readonly<Record<string, unknown>>> => {
+  async (request: string, { clientId, metadata, profile, signed }: AuthenticatedClient): Promise<Readonly<Record<string, unknown>>> => {
     const refuse = (reason: string) => new OAuthError('invalid_request', `the request object ${reason}`);
     const decoded = jws.decode(request);
     if (decoded === null) throw refuse('is not a signed JWT');
@@ -41,7 +41,7 @@ export const makeReadRequestObject =
     if (Math.max(claims.nbf, claims.iat) > at + SKEW_SECONDS) throw refuse('is not valid yet');
     if (claims.exp - claims.nbf > profile.requestObjectSeconds || at - claims.nbf > profile.requestObjectSeconds)
       throw refuse('lives too long');
-    if (!signedByOneOf(decoded, keys)) throw refuse('is not signed by a key of this client');
+    if (!(await signed(decoded))) throw refuse('is not signed by a key of this client');
     if (!(await replayGuard.firstUse(ids.hash(`request\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp))))
       throw refuse('was used before');
     return decoded.claims;

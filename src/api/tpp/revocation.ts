@@ -1,4 +1,4 @@
-import type { Decide } from '../../domain/decide.ts';
+import type { Decide, Load } from '../../domain/decide.ts';
 import { grant, revoke, revokeAccessToken } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
@@ -7,20 +7,35 @@ import type { ReadModels } from '../read-models.ts';
 import { noContent } from '../reply.ts';
 import type { Endpoint } from '../route.ts';
 import type { AuthenticateClient } from './client-auth.ts';
+import { grantIdOf } from './tokens.ts';
 
 /**
  * `POST /oauth2/revoke` (RFC 7009): an access token ends alone, a refresh token with its whole grant. A token that is unknown, or that
  * another client owns, is answered like one that was revoked.
  */
-export const revocation =
-  (deps: { authenticate: AuthenticateClient; decide: Decide; readModels: ReadModels; clock: Clock; ids: Ids }): Endpoint =>
-  async (call) => {
-    const { authenticate, decide, readModels, clock, ids } = deps;
+export const revocation = (deps: {
+  authenticate: AuthenticateClient;
+  decide: Decide;
+  load: Load;
+  readModels: ReadModels;
+  clock: Clock;
+  ids: Ids;
+}): Endpoint => {
+  const { authenticate, decide, load, readModels, clock, ids } = deps;
+
+  /** A refresh token that was replaced: a client that has not seen its successor may still end the grant by it. */
+  const replaced = async (grantId: string, tokenHash: string) => {
+    const state = await load(grant, grantId);
+    if (state.status !== 'open' || !state.replacedTokens.includes(tokenHash)) return undefined;
+    return { kind: 'refresh_token', grantId, clientId: state.clientId, consentId: state.consentId } as const;
+  };
+
+  return async (call) => {
     const { clientId } = await authenticate(call);
     const given = call.form['token'];
     if (given === undefined) throw new OAuthError('invalid_request', 'token is missing');
     const tokenHash = ids.hash(given);
-    const token = await readModels.find((rows) => findToken(rows, tokenHash));
+    const token = (await readModels.find((rows) => findToken(rows, tokenHash))) ?? (await replaced(grantIdOf(given), tokenHash));
     if (token === undefined || token.clientId !== clientId) return noContent(200);
     const at = clock();
     const { grantId, consentId } = token;
@@ -35,3 +50,4 @@ export const revocation =
     await readModels.reached(position);
     return noContent(200);
   };
+};

@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto';
+import type { AuthorizationDetail } from '../../domain/authorization-details/detail-type.ts';
 import type { ClientMetadata } from '../../domain/client/metadata.ts';
+import { type Binding, confirmation } from '../../domain/grant/binding.ts';
 import type { Ids } from '../../domain/ports/clock.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
 
@@ -21,7 +23,9 @@ export interface AccessTokenContent {
   consentId: string | null;
   authTime: number | null;
   acr: string | null;
-  certificateThumbprint: string | null;
+  /** What was approved of the authorization details (RFC 9396, section 9.1), or null where none were asked for. */
+  authorizationDetails: readonly AuthorizationDetail[] | null;
+  binding: Binding;
   at: number;
   /** The end of the consent behind it, which it must not outlive, or null. */
   consentExpiresAt: number | null;
@@ -52,7 +56,8 @@ export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids
       ...(content.authTime !== null && { auth_time: content.authTime }),
       ...(content.acr !== null && { acr: content.acr }),
       ...(content.consentId !== null && { consent_id: content.consentId }),
-      ...(content.certificateThumbprint !== null && { cnf: { 'x5t#S256': content.certificateThumbprint } }),
+      ...(content.authorizationDetails !== null && { authorization_details: content.authorizationDetails }),
+      ...confirmation(content.binding),
     });
     return { token, fact: { tokenHash: ids.hash(token), at: content.at, expiresAt } };
   },
@@ -63,10 +68,19 @@ export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids
     return { token, fact: { tokenHash: ids.hash(token), at, expiresAt: at + settings.refreshTokenSeconds } };
   },
 
+  /**
+   * The successor of a refresh token. It follows from that token and a nonce of the log, so that a retry gets the same one from any node
+   * and neither a stolen old token nor the log alone leads to it.
+   */
+  successorOf(refreshToken: string, nonce: string): { token: string; tokenHash: string } {
+    const token = `${grantIdOf(refreshToken)}.${ids.hash(`${nonce}.${refreshToken}`)}`;
+    return { token, tokenHash: ids.hash(token) };
+  },
+
   /** An ID token (OpenID Connect Core 1.0, section 2; the claims of CIBA Core 1.0, section 10.3.1, which say what it was issued with). */
   idToken(
     { clientId, subject, consentId, authTime, acr, at }: AccessTokenContent,
-    issued: { authReqId: string; accessToken: string; refreshToken: string | null },
+    issued: { authReqId?: string; nonce?: string | null; accessToken: string; refreshToken: string | null },
     { id_token_signed_response_alg: alg }: ClientMetadata,
   ): Promise<string> {
     return signer.sign(alg, 'JWT', {
@@ -80,7 +94,8 @@ export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids
       ...(consentId !== null && { openbanking_intent_id: consentId }),
       at_hash: leftHalf(issued.accessToken),
       ...(issued.refreshToken !== null && { 'urn:openid:params:jwt:claim:rt_hash': leftHalf(issued.refreshToken) }),
-      'urn:openid:params:jwt:claim:auth_req_id': issued.authReqId,
+      ...(issued.authReqId !== undefined && { 'urn:openid:params:jwt:claim:auth_req_id': issued.authReqId }),
+      ...(typeof issued.nonce === 'string' && { nonce: issued.nonce }),
     });
   },
 });
@@ -89,5 +104,5 @@ export type Tokens = ReturnType<typeof makeTokens>;
 /** The grant that a refresh token names; '' for a text that is none. */
 export const grantIdOf = (refreshToken: string): string => refreshToken.slice(0, Math.max(0, refreshToken.lastIndexOf('.')));
 
-// OpenID Connect Core 1.0, section 3.1.3.6: both our algorithms hash with SHA-256.
-const leftHalf = (token: string): string => hash('sha256', token, 'buffer').subarray(0, 16).toString('base64url');
+/** `at_hash`, `c_hash` and their like (OpenID Connect Core 1.0, section 3.1.3.6): both our algorithms hash with SHA-256. */
+export const leftHalf = (token: string): string => hash('sha256', token, 'buffer').subarray(0, 16).toString('base64url');

@@ -1,5 +1,9 @@
+import { isWithin } from '../authorization-details/approval.ts';
+import type { AuthorizationDetail, DetailTypes } from '../authorization-details/detail-type.ts';
+import { sameJson } from '../authorization-details/narrowing.ts';
 import { answerable, type Consent, covers, waits } from '../consent/decider.ts';
 import type { Decider, Decision } from '../decider.ts';
+import { type Binding, holds } from '../grant/binding.ts';
 import { OAuthError } from '../oauth-error.ts';
 import type { Sealed } from '../ports/sealer.ts';
 import { type CibaRequestEvent, type CibaRequestEvents, type CibaRequestFact, cibaRequestEvents } from './events.ts';
@@ -113,15 +117,24 @@ export interface SignedAnswer {
   digest: string;
   nonce: string;
   accountIds: readonly string[];
+  /** What is approved of the authorization details, or null for all that was asked for. */
+  authorizationDetails: readonly AuthorizationDetail[] | null;
   /** The compact JWS itself. */
   jws: string;
   at: number;
 }
 
-/** Opens what is sealed: the accounts that a showing offered, and those that an answer chose. */
-export interface Accounts {
+/** What an answer chose among the accounts, and approved of the authorization details. */
+export interface Choice {
+  accountIds: readonly string[];
+  authorizationDetails: readonly AuthorizationDetail[] | null;
+}
+
+/** Opens what is sealed: the details that a request asked for, the accounts that a showing offered, and what an answer chose. */
+export interface SealedParts {
+  asked(request: ReceivedCibaRequest): readonly AuthorizationDetail[] | null;
   offered(retrieval: Retrieval): readonly string[];
-  chosen(answer: Answer): readonly string[];
+  chosen(answer: Answer): Choice;
 }
 
 /**
@@ -129,11 +142,12 @@ export interface Accounts {
  * The same answer twice records nothing; a different one is refused.
  */
 export const answer =
-  (by: SignedAnswer, consent: Consent, accounts: Accounts): Decides =>
+  (by: SignedAnswer, consent: Consent, parts: SealedParts, types: DetailTypes): Decides =>
   (request) => {
     const own = ofPsu(request, by.psuId);
+    const asked = parts.asked(own);
     if (own.answer !== null) {
-      if (isRepeat(own.answer, by, accounts)) return [];
+      if (isRepeat(own.answer, by, asked, parts)) return [];
       throw new OAuthError('conflict', `the request was already ${own.answer.verdict}`);
     }
     stillPending(own, by.at);
@@ -147,15 +161,30 @@ export const answer =
     const data = { consentId, consentOrigin, psuId, deviceId, digest, keyThumbprint, at };
     const personal = { answer: by.jws, accountIds: [...by.accountIds] };
     if (by.verdict === 'denied') return [{ type: 'CibaRequestDenied', data, personal }];
-    chosenFrom(accounts.offered(retrieval), by.accountIds);
-    return [{ type: 'CibaRequestApproved', data, personal: { ...personal, authorizationDetails: null } }];
+    chosenFrom(parts.offered(retrieval), by.accountIds);
+    return [{ type: 'CibaRequestApproved', data, personal: { ...personal, authorizationDetails: approvedOf(asked, by, types) } }];
   };
 
-const isRepeat = (given: Answer, by: SignedAnswer, { chosen }: Accounts): boolean =>
-  given.verdict === by.verdict &&
-  given.deviceId === by.deviceId &&
-  given.digest === by.digest &&
-  [...chosen(given)].sort().join() === [...by.accountIds].sort().join();
+const isRepeat = (given: Answer, by: SignedAnswer, asked: readonly AuthorizationDetail[] | null, { chosen }: SealedParts): boolean => {
+  if (given.verdict !== by.verdict || given.deviceId !== by.deviceId || given.digest !== by.digest) return false;
+  const { accountIds, authorizationDetails } = chosen(given);
+  return (
+    [...accountIds].sort().join() === [...by.accountIds].sort().join() &&
+    (by.verdict === 'denied' || sameJson(authorizationDetails, by.authorizationDetails ?? asked))
+  );
+};
+
+/** What the answer approves of what was asked for: all of it, or what it names, if that stays within it (RFC 9396, section 7). */
+const approvedOf = (
+  asked: readonly AuthorizationDetail[] | null,
+  { authorizationDetails: named }: SignedAnswer,
+  types: DetailTypes,
+): AuthorizationDetail[] | null => {
+  if (named === null) return asked && [...asked];
+  if (asked === null || !isWithin(named, asked, types))
+    throw new OAuthError('invalid_request', 'authorization_details must stay within what was shown');
+  return [...named];
+};
 
 const chosenFrom = (offered: readonly string[], chosen: readonly string[]) => {
   if (new Set(chosen).size !== chosen.length || !chosen.every((id) => offered.includes(id)))
@@ -164,11 +193,33 @@ const chosenFrom = (offered: readonly string[], chosen: readonly string[]) => {
     throw new OAuthError('invalid_request', 'an approval must name at least one of the accounts shown');
 };
 
-/** Ends a request that nobody can answer any more: its consent or its client is gone. */
+/** Ends a request that nobody is to answer any more: its consent or its client is gone, or another request has taken its place. */
 export const cancel =
   (data: DataOf<'CibaRequestCancelled'>): Decides =>
   (request) =>
     request.status === 'pending' ? [{ type: 'CibaRequestCancelled', data }] : [];
+
+/** The TPP takes its own request back. Again is once; what was answered stays answered. */
+export const cancelOwn =
+  (by: { clientId: string; at: number }): Decides =>
+  (request) => {
+    if (request.status === 'absent' || request.clientId !== by.clientId)
+      throw new OAuthError('invalid_grant', 'auth_req_id is unknown or was issued to another client');
+    if (request.status === 'cancelled') return [];
+    if (request.status === 'expired' || (request.status === 'pending' && by.at >= request.expiresAt))
+      throw new OAuthError('expired_token', 'auth_req_id has expired');
+    if (request.status !== 'pending') throw new OAuthError('invalid_grant', `the request was already ${request.answer?.verdict}`);
+    return [{ type: 'CibaRequestCancelled', data: { reason: 'cancelled_by_client', at: by.at } }];
+  };
+
+/** The request that a TPP wants to supersede, if it is its own and still waits for its PSU. */
+export const supersedable = (request: CibaRequest, clientId: string, at: number): ReceivedCibaRequest => {
+  if (request.status === 'absent' || request.clientId !== clientId)
+    throw new OAuthError('invalid_request', 'supersedes names no request of this client');
+  if (request.status !== 'pending' || at >= request.expiresAt)
+    throw new OAuthError('invalid_request', 'supersedes names a request that no longer waits for an answer');
+  return request;
+};
 
 /** Records that the time is over for a request that nobody has answered. */
 export const expire =
@@ -181,7 +232,7 @@ export const expire =
  * once; what was redeemed already records nothing here: whether its tokens were issued is decided on its grant.
  */
 export const redeem =
-  (by: { clientId: string; certificateThumbprint: string | null; consent: Consent; grantId: string; at: number }): Decides =>
+  (by: Partial<Binding> & { clientId: string; consent: Consent; grantId: string; at: number }): Decides =>
   (request) => {
     const own = redeemableBy(request, by);
     if (own.status === 'denied') throw new OAuthError('access_denied', 'the PSU refused the request');
@@ -194,10 +245,10 @@ export const redeem =
     return own.status === 'redeemed' ? [] : [{ type: 'CibaRequestRedeemed', data: { grantId: by.grantId, at: by.at } }];
   };
 
-const redeemableBy = (request: CibaRequest, by: { clientId: string; certificateThumbprint: string | null }): ReceivedCibaRequest => {
+const redeemableBy = (request: CibaRequest, by: Partial<Binding> & { clientId: string }): ReceivedCibaRequest => {
   if (request.status === 'absent' || request.clientId !== by.clientId)
     throw new OAuthError('invalid_grant', 'auth_req_id is unknown or was issued to another client');
-  if (request.certificateThumbprint !== null && request.certificateThumbprint !== by.certificateThumbprint)
-    throw new OAuthError('invalid_grant', 'auth_req_id is bound to the certificate that the request was made with');
+  if (!holds(by, request))
+    throw new OAuthError('invalid_grant', 'auth_req_id is bound to the certificate or the DPoP key that the request was made with');
   return request;
 };

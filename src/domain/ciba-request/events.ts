@@ -42,6 +42,8 @@ const receivedV2 = received.extend({
   deliveryMode: z.enum(['poll', 'ping', 'push']),
   /** The JWK thumbprint of the DPoP key that the request came with, or null. */
   dpopKeyThumbprint: z.string().nullable(),
+  /** The id of the client's own request that this one takes the place of, or null. */
+  supersedes: z.string().nullable(),
 });
 /** Checked by the schemas of their types before they were recorded (RFC 9396). */
 export const authorizationDetails = z.array(z.looseObject({ type: z.string() })).nullable();
@@ -51,6 +53,8 @@ const askedV2 = asked.extend({
   requestContext: z.record(z.string(), z.unknown()).nullable(),
   /** `client_notification_token`: the bearer token of our calls to the client (CIBA Core 1.0, section 7.1). */
   notificationToken: z.string().nullable(),
+  /** The auth_req_id itself, where our calls to the client name it; null where the client polls. */
+  authReqId: z.string().nullable(),
 });
 /** What the PSU approved of the authorization details: all of them, or less. */
 const evidenceV2 = evidence.extend({ authorizationDetails });
@@ -60,13 +64,13 @@ const cancelledV2 = z.strictObject({
   at: z.int(),
 });
 
-/** What happens to one CIBA request. Its id is the hash of its auth_req_id, which itself is nowhere kept. */
+/** What happens to one CIBA request. Its id is the hash of its auth_req_id, which itself is kept sealed at most. */
 export const cibaRequestEvents = defineEvents('cibaRequest', {
   CibaRequestReceived: versioned(received, asked).next(
     receivedV2,
-    (v1) => ({ ...v1, deliveryMode: 'poll' as const, dpopKeyThumbprint: null }),
+    (v1) => ({ ...v1, deliveryMode: 'poll' as const, dpopKeyThumbprint: null, supersedes: null }),
     askedV2,
-    (v1) => ({ ...v1, authorizationDetails: null, requestContext: null, notificationToken: null }),
+    (v1) => ({ ...v1, authorizationDetails: null, requestContext: null, notificationToken: null, authReqId: null }),
   ),
   ConsentRetrieved: versioned(retrieved, z.strictObject({ shown: z.string() })),
   CibaRequestApproved: versioned(answered, evidence).next(

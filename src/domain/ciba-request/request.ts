@@ -1,7 +1,11 @@
 import * as z from 'zod';
+import { isObject } from '../authorization-details/narrowing.ts';
+import type { DeliveryMode } from '../client/profiles.ts';
 import { OAuthError } from '../oauth-error.ts';
 
 const MAX_BINDING_MESSAGE = 100;
+const MAX_CONTEXT_BYTES = 4096;
+const MAX_CONTEXT_DEPTH = 16;
 const intentId = z.string().max(128);
 const intent = z.union([intentId, z.object({ value: intentId }).transform(({ value }) => value)]);
 
@@ -14,6 +18,14 @@ export const authenticationRequest = z.object({
   binding_message: z.string().optional(),
   acr_values: z.string().optional(),
   requested_expiry: z.union([z.int(), z.string()]).optional(),
+  user_code: z.string().optional(),
+  client_notification_token: z.string().optional(),
+  /** A JSON array (RFC 9396), or its text in a form. */
+  authorization_details: z.unknown().optional(),
+  /** A JSON object (FAPI-CIBA 5.3), or its text in a form. */
+  request_context: z.unknown().optional(),
+  /** Ours: an auth_req_id of the client's own that still waits for its PSU, and that this request takes the place of. */
+  supersedes: z.string().max(256).optional(),
   openbanking_intent_id: intent.optional(),
   claims: z
     .object({
@@ -25,7 +37,7 @@ export const authenticationRequest = z.object({
 export type AuthenticationRequest = z.output<typeof authenticationRequest>;
 
 /** Whom the request is about: exactly one of the hints. */
-export type Hint = { kind: 'login_hint' | 'id_token_hint'; value: string };
+export type Hint = { kind: 'login_hint' | 'id_token_hint' | 'login_hint_token'; value: string };
 
 export const hintOf = ({ login_hint, id_token_hint, login_hint_token }: AuthenticationRequest): Hint => {
   const given = [login_hint, id_token_hint, login_hint_token].filter((hint) => hint !== undefined);
@@ -33,7 +45,7 @@ export const hintOf = ({ login_hint, id_token_hint, login_hint_token }: Authenti
     throw new OAuthError('invalid_request', 'exactly one of login_hint, id_token_hint and login_hint_token is needed');
   if (login_hint !== undefined) return { kind: 'login_hint', value: login_hint };
   if (id_token_hint !== undefined) return { kind: 'id_token_hint', value: id_token_hint };
-  throw new OAuthError('invalid_request', 'login_hint_token is not supported');
+  return { kind: 'login_hint_token', value: login_hint_token as string };
 };
 
 /** The consent that the request refers to: `openbanking_intent_id` at the top or under `claims`; two different ones are refused. */
@@ -75,6 +87,33 @@ export const lifeOf = (
   return Math.min(Math.max(asked, limits.minExpirySeconds), limits.maxExpirySeconds);
 };
 
+/** The `request_context` (FAPI-CIBA 5.3), which says for the PSU where the request comes from, or null. It is shown as it is. */
+export const requestContextOf = ({ request_context: given }: AuthenticationRequest): Readonly<Record<string, unknown>> | null => {
+  if (given === undefined) return null;
+  const context = typeof given === 'string' ? jsonOf(given) : given;
+  if (!isObject(context) || !isShowable(context, MAX_CONTEXT_DEPTH))
+    throw new OAuthError('invalid_request', `request_context must be a JSON object, at most ${MAX_CONTEXT_DEPTH} levels deep`);
+  if (Buffer.byteLength(JSON.stringify(context)) > MAX_CONTEXT_BYTES)
+    throw new OAuthError('invalid_request', `request_context is longer than ${MAX_CONTEXT_BYTES} bytes`);
+  return context;
+};
+
+const jsonOf = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+// What the canonical form that is shown and hashed has no place for (RFC 8785): half a character, a number without a value.
+const isShowable = (value: unknown, levels: number): boolean => {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) return true;
+  return levels > 0 && Object.entries(value).every(([name, member]) => isShowable(name, 0) && isShowable(member, levels - 1));
+};
+
 // Shown on a small screen, letter for letter: no controls, no invisible or direction-changing characters, no line breaks, no links,
 // no signs that stand for what was lost. Some letters and marks, and the blank Braille pattern, are invisible too.
 const SHOWABLE = /^[[\p{L}\p{M}\p{N}\p{P}\p{S} ]--[\p{Default_Ignorable_Code_Point}\u2800\uFFFC\uFFFD]]+$/v;
@@ -93,4 +132,20 @@ export const bindingMessageOf = ({ binding_message: message }: AuthenticationReq
   if (LINK.test(message)) throw refuse('binding_message must not hold a link');
   if (SCRIPTS.filter((script) => script.test(message)).length > 1) throw refuse('binding_message mixes alphabets that look alike');
   return message;
+};
+
+const MAX_NOTIFICATION_TOKEN = 1024;
+// RFC 6750, section 2.1.
+const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+
+/** The bearer token of our calls to the client, which ping and push need (CIBA Core 1.0, section 7.1). For a client that polls it says nothing. */
+export const notificationTokenOf = ({ client_notification_token: token }: AuthenticationRequest, mode: DeliveryMode): string | null => {
+  if (mode === 'poll') return null;
+  if (token === undefined) throw new OAuthError('invalid_request', `client_notification_token is needed in the delivery mode ${mode}`);
+  if (token.length > MAX_NOTIFICATION_TOKEN || !BEARER_TOKEN.test(token))
+    throw new OAuthError(
+      'invalid_request',
+      `client_notification_token must be a bearer token of at most ${MAX_NOTIFICATION_TOKEN} characters`,
+    );
+  return token;
 };

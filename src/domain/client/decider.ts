@@ -5,7 +5,13 @@ import { type ClientMetadata, checkMetadata } from './metadata.ts';
 
 export type Client =
   | { status: 'absent' }
-  | { status: 'active' | 'disabled'; metadata: ClientMetadata; secretHash: string | null; registrationTokenHash: string | null };
+  | {
+      status: 'active' | 'disabled';
+      metadata: ClientMetadata;
+      secretHash: string | null;
+      registrationTokenHash: string | null;
+      registeredAt: number;
+    };
 export type RegisteredClient = Exclude<Client, { status: 'absent' }>;
 type Decides = Decision<Client, ClientEvents>;
 
@@ -15,8 +21,8 @@ export const client: Decider<Client, ClientEvents> = {
   initial: { status: 'absent' },
   evolve(state, event) {
     if (event.type === 'ClientRegistered') {
-      const { metadata, secretHash, registrationTokenHash } = event.data;
-      return { status: 'active', metadata, secretHash, registrationTokenHash };
+      const { metadata, secretHash, registrationTokenHash, at } = event.data;
+      return { status: 'active', metadata, secretHash, registrationTokenHash, registeredAt: at };
     }
     if (state.status === 'absent') return state;
     switch (event.type) {
@@ -34,7 +40,7 @@ export const register =
   (state) => {
     if (state.status !== 'absent') throw new OAuthError('conflict', 'the client_id is taken');
     if (needsSecret(metadata) !== (secretHash !== null))
-      throw new OAuthError('invalid_request', 'a client_secret belongs to client_secret_basic and client_secret_post');
+      throw new OAuthError('invalid_client_metadata', 'a client_secret belongs to client_secret_basic and client_secret_post');
     return [{ type: 'ClientRegistered', data: { metadata: checkMetadata(metadata), secretHash, at, registrationTokenHash } }];
   };
 
@@ -45,9 +51,39 @@ export const replaceMetadata =
   (metadata: ClientMetadata, at: number): Decides =>
   (state) => {
     if (state.status !== 'active') throw new OAuthError('not_found', 'no such client');
-    if (needsSecret(metadata) && state.secretHash === null) throw new OAuthError('invalid_request', 'the client has no client_secret');
+    if (needsSecret(metadata) && state.secretHash === null)
+      throw new OAuthError('invalid_client_metadata', 'the client has no client_secret');
     return [{ type: 'ClientMetadataReplaced', data: { metadata: checkMetadata(metadata), at } }];
   };
+
+/**
+ * A client replaces its own registration, with what `revise` makes of the newest one. It stays in its profile and gains no right: what was
+ * approved once does not grow. The same again records nothing.
+ */
+export const replaceOwn =
+  (revise: (current: ClientMetadata) => ClientMetadata, at: number): Decides =>
+  (state) => {
+    if (state.status !== 'active') throw new OAuthError('invalid_token', 'the registration access token is not good');
+    const revised = revise(state.metadata);
+    if (isSame(revised, state.metadata)) return [];
+    if (revised.profile !== state.metadata.profile) throw new OAuthError('invalid_client_metadata', 'a client does not change its profile');
+    const held = rightsOf(state.metadata);
+    if (rightsOf(revised).some((right) => !held.includes(right)))
+      throw new OAuthError(
+        'invalid_client_metadata',
+        'an update adds no grant type, scope or type of authorization_details: register again',
+      );
+    return replaceMetadata(revised, at)(state);
+  };
+
+const rightsOf = ({ grant_types: grants, scope, authorization_details_types: types }: ClientMetadata): string[] => [
+  ...grants.map((grant) => `grant ${grant}`),
+  ...scope.split(' ').map((one) => `scope ${one}`),
+  ...types.map((type) => `type ${type}`),
+];
+
+const isSame = (one: ClientMetadata, other: ClientMetadata): boolean =>
+  (Object.keys(one) as (keyof ClientMetadata)[]).every((name) => JSON.stringify(one[name]) === JSON.stringify(other[name]));
 
 /** Ends a client. Again is once. */
 export const disable =

@@ -6,6 +6,8 @@ export const CIBA_GRANT = 'urn:openid:params:grant-type:ciba';
 export const JWT_BEARER_GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 export const GRANT_TYPES = [CIBA_GRANT, 'authorization_code', 'client_credentials', 'refresh_token', JWT_BEARER_GRANT] as const;
 export const RESPONSE_TYPES = ['code', 'code id_token'] as const;
+/** What a client may be registered for. */
+export const SCOPES = ['openid', 'accounts'] as const;
 const DEFAULT_GRANT_TYPES = [CIBA_GRANT, 'client_credentials', 'refresh_token'] as const;
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth'];
@@ -87,7 +89,7 @@ const SUBJECT_MEMBERS = [
   'tls_client_auth_san_email',
 ] as const;
 
-/** Metadata that its profile allows, or `invalid_request` with the reason. */
+/** Metadata that its profile allows, or `invalid_client_metadata` with the reason. */
 export const checkMetadata = (metadata: ClientMetadata): ClientMetadata => {
   const profile = profileOf(metadata);
   const {
@@ -104,7 +106,7 @@ export const checkMetadata = (metadata: ClientMetadata): ClientMetadata => {
     backchannel_client_notification_endpoint: notification,
   } = metadata;
   const refuseIf = (wrong: boolean, reason: string) => {
-    if (wrong) throw new OAuthError('invalid_request', reason);
+    if (wrong) throw new OAuthError('invalid_client_metadata', reason);
   };
   refuseIf(!profile.authMethods.includes(method), `profile ${name} does not allow ${method}`);
   refuseIf(profile.senderConstraint === 'certificate' && !certificateBound, `profile ${name} binds every token to a certificate`);

@@ -1,3 +1,4 @@
+import type { AuthorizationDetail } from '../authorization-details/detail-type.ts';
 import type { Decider, Decision } from '../decider.ts';
 import { OAuthError } from '../oauth-error.ts';
 import type { Sealed } from '../ports/sealer.ts';
@@ -77,18 +78,20 @@ export const lodge =
 export interface Persist {
   data: DataOf<'ConsentAuthorised'>;
   accountIds: readonly string[];
+  /** What was approved of the authorization details that were asked for, or null where none were. */
+  authorizationDetails: readonly AuthorizationDetail[] | null;
   /** What a request without a consent reference asked for: its consent begins here. Null where the TPP lodged one. */
   lodged: DataOf<'ConsentLodged'> | null;
 }
 
 /** Authorises a consent by an approved request. The same request twice is once; a consent that waits no longer stays as it is. */
 export const authorise =
-  ({ data, accountIds, lodged }: Persist): Decides =>
+  ({ data, accountIds, authorizationDetails, lodged }: Persist): Decides =>
   (state) => {
     const authorised: ConsentFact = {
       type: 'ConsentAuthorised',
       data,
-      personal: { accountIds: [...accountIds], authorizationDetails: null },
+      personal: { accountIds: [...accountIds], authorizationDetails: authorizationDetails && [...authorizationDetails] },
     };
     if (state.status === 'absent') return lodged === null ? [] : [{ type: 'ConsentLodged', data: lodged }, authorised];
     return state.status === 'awaitingAuthorisation' && !over(state, data.at) ? [authorised] : [];

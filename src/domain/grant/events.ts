@@ -29,9 +29,16 @@ const openedV2 = opened.extend({
   hasAuthorizationDetails: z.boolean(),
 });
 const issuedV2 = issued.extend({ dpopKeyThumbprint: z.string().nullable() });
+const refreshIssued = z.strictObject({ tokenHash: z.string(), at: z.int(), expiresAt: z.int() });
+const refreshIssuedV2 = refreshIssued.extend({
+  /** The hash of the refresh token whose use this one came from; null for the first. */
+  replaces: z.string().nullable(),
+  /** What this one was derived with from the text of the replaced one, which is nowhere kept. */
+  nonce: z.string().nullable(),
+});
 const revoked = z.strictObject({ reason: z.enum(['consent_ended', 'client_disabled', 'token_revoked']), at: z.int() });
 const revokedV2 = z.strictObject({
-  reason: z.enum(['consent_ended', 'client_disabled', 'token_revoked', 'code_reused', 'refresh_token_reused']),
+  reason: z.enum(['consent_ended', 'client_disabled', 'token_revoked', 'code_reused', 'refresh_token_reused', 'not_delivered']),
   at: z.int(),
 });
 
@@ -44,8 +51,16 @@ export const grantEvents = defineEvents('grant', {
     hasAuthorizationDetails: false,
   })),
   AccessTokenIssued: versioned(issued).next(issuedV2, (v1) => ({ ...v1, dpopKeyThumbprint: null })),
-  RefreshTokenIssued: versioned(z.strictObject({ tokenHash: z.string(), at: z.int(), expiresAt: z.int() })),
+  RefreshTokenIssued: versioned(refreshIssued).next(refreshIssuedV2, (v1) => ({ ...v1, replaces: null, nonce: null })),
   AccessTokenRevoked: versioned(z.strictObject({ tokenHash: z.string(), at: z.int() })),
+  /**
+   * The token response of a grant that is opened for a client to whom tokens are pushed, so that every attempt sends the same bytes.
+   * It is needed until the client has taken it. What erases it is the erasure of the PSU's key.
+   */
+  TokenResponseKept: versioned(
+    z.strictObject({ requestId: z.string(), psuId: z.string(), at: z.int() }),
+    z.strictObject({ response: z.string() }),
+  ),
   GrantRevoked: versioned(revoked).next(revokedV2, (v1) => v1),
 });
 export type GrantEvents = typeof grantEvents;

@@ -12,6 +12,10 @@ export interface PsuDirectory {
   exists(psuId: string): Promise<boolean>;
   /** The PSU with this user name and password, or null. Takes as long for an unknown user as for a wrong password. */
   authenticate(username: string, password: string): Promise<string | null>;
+  /** Whether the PSU has a user code, which TPPs that are registered for it must send along (CIBA Core 1.0, section 7.1). */
+  hasUserCode(psuId: string): Promise<boolean>;
+  /** Whether this is the PSU's user code. Takes as long for a PSU who has none. */
+  userCodeFits(psuId: string, userCode: string): Promise<boolean>;
   /** The accounts that the PSU can choose from, in the order they are shown. */
   accounts(psuId: string): Promise<readonly Account[]>;
 }

@@ -53,20 +53,19 @@ export const expireConsents = ({ decide, rows, clock, ids }: Deps): Reaction => 
     })),
 });
 
-/** ConsentRevoked, ConsentExpired, ClientDisabled → CibaRequestCancelled for what was still pending. */
+/** ConsentRevoked, ConsentExpired, ClientDisabled, a request that supersedes another → CibaRequestCancelled for what was still pending. */
 export const cancelRequests = ({ decide, rows, clock, ids }: Deps): Reaction => ({
   name: 'cancel-requests',
   after: [...END_OF_WHAT_THEY_HANG_ON, 'CibaRequestCancelled'],
   due: (limit) =>
-    cancellationsDue(rows, limit).map(({ requestId, reason }) => ({
+    cancellationsDue(rows, limit).map(({ requestId, reason, supersededBy }) => ({
       key: requestId,
-      act: () =>
-        decide(
-          cibaRequest,
-          requestId,
-          cancel({ reason, at: clock() }),
-          command(ids, 'cancel-requests', findPending(rows, requestId)?.consent_id ?? requestId),
-        ),
+      act: () => {
+        const ended = command(ids, 'cancel-requests', findPending(rows, requestId)?.consent_id ?? requestId);
+        // The call that superseded it does this at once: whoever comes second repeats the same event.
+        const because = supersededBy === null ? {} : { id: ids.derived(`supersede/${supersededBy}`), causationId: supersededBy };
+        return decide(cibaRequest, requestId, cancel({ reason, at: clock() }), { ...ended, ...because });
+      },
     })),
 });
 

@@ -1,4 +1,3 @@
-import type { Persist } from '../../domain/persist.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { persistsDue } from '../consent-lookup.ts';
@@ -7,8 +6,16 @@ import type { Reaction } from './runner.ts';
 // The call that answered does it at once; only what is older was left behind by a crash.
 const GRACE_SECONDS = 2;
 
-/** CibaRequestApproved, …Denied without their persist → ConsentAuthorised, ConsentRejected. */
-export const finishAnswers = ({ rows, clock, persist }: { rows: Rows; clock: Clock; persist: Persist }): Reaction => ({
+/** CibaRequestApproved, AuthorizationApproved, …Denied without their persist → ConsentAuthorised, ConsentRejected. */
+export const finishAnswers = ({
+  rows,
+  clock,
+  persist,
+}: {
+  rows: Rows;
+  clock: Clock;
+  persist(requestId: string): Promise<unknown>;
+}): Reaction => ({
   name: 'finish-answers',
   after: [],
   due: (limit) =>

@@ -126,7 +126,7 @@ describe('a request', () => {
         'content-type': 'application/json',
         'content-length': '20',
         'accept-encoding': 'identity',
-        connection: 'close',
+        connection: 'keep-alive',
         host: `tpp.example:${host.port}`,
       },
       body: '{"auth_req_id":"ü"}',
@@ -144,18 +144,34 @@ describe('a request', () => {
     };
     expect(seen((await call({ method: 'POST', headers, body: 'four' })).body).headers).toEqual({
       host: `tpp.example:${host.port}`,
-      connection: 'close',
+      connection: 'keep-alive',
       'accept-encoding': 'identity',
       'content-length': '4',
     });
   });
 
-  test('has a connection of its own, although the host would keep the last one', async () => {
+  test('takes the connection of the one before, where the host kept it', async () => {
     const { call, host } = await answering((_req, res) => res.setHeader('connection', 'keep-alive').end());
-    for (const count of [1, 2, 3]) {
-      await call();
-      expect(host.connections()).toBe(count);
-    }
+    for (let calls = 0; calls < 3; calls += 1) await call();
+    expect(host.connections()).toBe(1);
+  });
+
+  test('takes a new connection where the host did not', async () => {
+    const { call, host } = await answering((_req, res) => res.setHeader('connection', 'close').end());
+    for (let calls = 0; calls < 3; calls += 1) await call();
+    expect(host.connections()).toBe(3);
+  });
+
+  test('is sent again when the host had closed the connection in the meantime', async () => {
+    let answered = 0;
+    const { call, host } = await answering((req, res) => {
+      answered += 1;
+      if (answered === 2) req.socket.destroy();
+      else res.end('done');
+    });
+    await call();
+    expect(await call()).toMatchObject({ body: 'done' });
+    expect(host.connections()).toBe(2);
   });
 
   test('goes where its own check has found the host, and nowhere that a later answer names', async () => {

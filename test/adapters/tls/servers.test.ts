@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:https';
 import { type ConnectionOptions, getCACertificates } from 'node:tls';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { issueServerCertificate, makeAuthority } from '../../../src/adapters/tls/certificates.ts';
-import { type Identity, mutualServer, serverOptions } from '../../../src/adapters/tls/servers.ts';
+import { issueServerCertificate, makeAuthority, selfSignedCertificate } from '../../../src/adapters/tls/certificates.ts';
+import { type Identity, identityProblem, mutualServer, serverOptions } from '../../../src/adapters/tls/servers.ts';
 import { connected, listening, now } from './listening.ts';
 
 const validity = { notBefore: now() - 60, notAfter: now() + 3600 };
@@ -14,7 +14,7 @@ beforeAll(async () => {
   identity = await issueServerCertificate(ca, [{ type: 'dns', value: 'localhost' }], validity);
 });
 
-const only = (version: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3', ciphers: string): ConnectionOptions => ({
+const only = (version: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3', ciphers: string): ConnectionOptions => ({
   minVersion: version,
   maxVersion: version,
   ciphers,
@@ -55,10 +55,26 @@ describe.each(LISTENERS)('the %s listener', (_, server) => {
     await expect(negotiate(only('TLSv1.2', cipher))).rejects.toMatchObject({ code: expect.stringMatching(/ALERT_HANDSHAKE_FAILURE$/) });
   });
 
-  test('refuses TLS 1.1 with the alert protocol_version', async () => {
-    await expect(negotiate(only('TLSv1.1', 'DEFAULT@SECLEVEL=0'))).rejects.toMatchObject({
+  test.each(['TLSv1', 'TLSv1.1'] as const)('refuses %s with the alert protocol_version', async (version) => {
+    await expect(negotiate(only(version, 'DEFAULT@SECLEVEL=0'))).rejects.toMatchObject({
       code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
     });
+  });
+});
+
+describe('the certificate of the server', () => {
+  test('is RSA, has its own key and has not run out', async () => {
+    expect(identityProblem(identity, now())).toBeNull();
+    const elliptic = await selfSignedCertificate({ commonName: 'localhost', keyType: 'EC' }, now());
+    expect(identityProblem(elliptic, now())).toBe('expected an RSA certificate, which the suites of FAPI need, not ec');
+    expect(identityProblem({ ...identity, key: ca.key }, now())).toBe('the private key belongs to another certificate');
+    expect(identityProblem(identity, validity.notAfter)).toMatch(/^the certificate ran out on 20/);
+    for (const nonsense of [
+      { certificate: '', key: '' },
+      { ...identity, key: 'none' },
+      { ...identity, certificate: identity.key },
+    ])
+      expect(identityProblem(nonsense, now())).toBe('expected a certificate and its private key in PEM');
   });
 });
 

@@ -63,6 +63,41 @@ describe('a client is accepted', () => {
   });
 });
 
+describe('tls_client_auth by a name of the certificate other than its subject', () => {
+  const registered = (metadata: object) => tested.client({ token_endpoint_auth_method: 'tls_client_auth', ...metadata });
+
+  test.each<[string, object, Parameters<typeof certificate>[0]]>([
+    ['a DNS name', { tls_client_auth_san_dns: 'tpp.example' }, { sanDns: ['other.example', 'tpp.example'] }],
+    ['a DNS name in capitals', { tls_client_auth_san_dns: 'TPP.Example' }, { sanDns: ['tpp.example'] }],
+    ['a URI', { tls_client_auth_san_uri: 'https://tpp.example/a' }, { sanUri: ['https://tpp.example/a'] }],
+    ['an IPv4 address', { tls_client_auth_san_ip: '192.0.2.7' }, { sanIp: ['192.0.2.7'] }],
+    ['an IPv6 address in any spelling', { tls_client_auth_san_ip: '2001:DB8:0:0::7' }, { sanIp: ['2001:db8::7'] }],
+    ['an email address', { tls_client_auth_san_email: 'ops@tpp.example' }, { sanEmail: ['ops@tpp.example'] }],
+  ])('is accepted by %s', async (_name, metadata, content) => {
+    const form = { client_id: await registered(metadata) };
+    expect((await ownToken({ form, headers: shown(content) })).status).toBe(200);
+    await refuses({ form, headers: shown({ ...content, chainTrusted: false }) });
+    await refuses({ form, headers: shown({ subject: SUBJECT }) });
+    await refuses({ form });
+  });
+
+  test.each<[string, object, Parameters<typeof certificate>[0]]>([
+    ['a longer DNS name', { tls_client_auth_san_dns: 'tpp.example' }, { sanDns: ['a.tpp.example'] }],
+    ['a wildcard', { tls_client_auth_san_dns: 'a.tpp.example' }, { sanDns: ['*.tpp.example'] }],
+    [
+      'a DNS name that stands as another kind',
+      { tls_client_auth_san_dns: 'tpp.example' },
+      { sanUri: ['tpp.example'], subject: 'CN=tpp.example' },
+    ],
+    ['a URI with another path', { tls_client_auth_san_uri: 'https://tpp.example/a' }, { sanUri: ['https://tpp.example/A'] }],
+    ['another address', { tls_client_auth_san_ip: '192.0.2.7' }, { sanIp: ['192.0.2.70', '::ffff:192.0.2.7'] }],
+    ['a certificate without addresses, where what is registered is none', { tls_client_auth_san_ip: 'x:y' }, { sanIp: [] }],
+    ['another email address', { tls_client_auth_san_email: 'ops@tpp.example' }, { sanEmail: ['Ops@tpp.example'] }],
+  ])('is refused by %s', async (_name, metadata, content) =>
+    refuses({ form: { client_id: await registered(metadata) }, headers: shown(content) }),
+  );
+});
+
 describe('a client is refused', () => {
   test.each<[string, () => Attempt]>([
     ['without authentication', () => ({ form: {} })],

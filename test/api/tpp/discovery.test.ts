@@ -29,23 +29,44 @@ describe('the metadata', () => {
       'backchannel_authentication_endpoint',
       'introspection_endpoint',
       'revocation_endpoint',
+      'userinfo_endpoint',
+      'pushed_authorization_request_endpoint',
     ]);
     for (const [name, alias] of aliases) {
       const url = String(metadata[name]);
       expect(alias).toBe(url.replace(tested.url, tested.engine.surface.mtlsBase));
-      await expectRefusal(tested, () => fetch(url), 405, 'invalid_request');
+      if (name !== 'userinfo_endpoint') await expectRefusal(tested, () => fetch(url), 405, 'invalid_request');
     }
   });
 
   test('offers what the profile asks for and nothing weaker', async () => {
     expect(await get('/.well-known/openid-configuration')).toMatchObject({
-      backchannel_token_delivery_modes_supported: ['poll'],
+      backchannel_token_delivery_modes_supported: ['poll', 'ping', 'push'],
       backchannel_authentication_request_signing_alg_values_supported: ['PS256', 'ES256'],
-      token_endpoint_auth_signing_alg_values_supported: ['PS256', 'ES256'],
+      token_endpoint_auth_signing_alg_values_supported: ['PS256', 'ES256', 'EdDSA'],
       id_token_signing_alg_values_supported: ['PS256', 'ES256'],
       tls_client_certificate_bound_access_tokens: true,
-      backchannel_user_code_parameter_supported: false,
+      backchannel_user_code_parameter_supported: true,
+      authorization_details_types_supported: ['account_information', 'payment_initiation', '3ds:payment_authorisation'],
     });
+  });
+
+  test('says how the redirect flow is used', async () => {
+    const metadata = await get('/.well-known/openid-configuration');
+    expect(metadata).toMatchObject({
+      authorization_endpoint: `${tested.url}/oauth2/authorize`,
+      response_types_supported: ['code', 'code id_token'],
+      response_modes_supported: ['query', 'fragment', 'jwt', 'query.jwt', 'fragment.jwt'],
+      code_challenge_methods_supported: ['S256'],
+      authorization_response_iss_parameter_supported: true,
+      authorization_signing_alg_values_supported: ['PS256', 'ES256'],
+      request_parameter_supported: true,
+      request_uri_parameter_supported: false,
+      request_object_signing_alg_values_supported: ['PS256', 'ES256', 'EdDSA'],
+      require_pushed_authorization_requests: false,
+      prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
+    });
+    expect(metadata['mtls_endpoint_aliases']).not.toHaveProperty('authorization_endpoint');
   });
 });
 

@@ -151,11 +151,20 @@ describe('introspection', () => {
 
 describe('revocation', () => {
   test('of an access token ends that one alone', async () => {
-    const second = ((await (await refresh()).json()) as Tokens).access_token;
+    const { access_token: second, refresh_token: successor } = (await (await refresh()).json()) as Tokens;
     await revoke(tokens.access_token);
     expect(await introspect(tokens.access_token, resourceServer)).toEqual(INACTIVE);
-    expect([await isActive(second), await isActive(tokens.refresh_token)]).toEqual([true, true]);
+    expect([await isActive(second), await isActive(successor)]).toEqual([true, true]);
     expect((await refresh()).status).toBe(200);
+  });
+
+  test('of a refresh token that was replaced ends its grant, for its client', async () => {
+    const successor = (await (await refresh()).json()) as Tokens;
+    await revoke(tokens.refresh_token, other);
+    expect(await isActive(successor.refresh_token)).toBe(true);
+    await revoke(tokens.refresh_token);
+    expect([await isActive(successor.access_token), await isActive(successor.refresh_token)]).toEqual([false, false]);
+    await expectRefusal(tested, refresh, 400, 'invalid_grant');
   });
 
   test('of a refresh token ends its grant', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../../src/adapters/clock.ts';
 import { sqliteEventStore } from '../../../src/adapters/event-store/sqlite.ts';
+import { temporarySigningKeys } from '../../../src/adapters/keys/signing-keys.ts';
 import { sqliteReplayGuard } from '../../../src/adapters/replay-guard.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
@@ -54,6 +55,7 @@ describe('an assertion', () => {
     ['the token endpoint', () => `${tested.url}/oauth2/token`],
     ['the token endpoint of the mTLS listener', () => `${tested.engine.surface.mtlsBase}/oauth2/token`],
     ['the backchannel authentication endpoint', () => `${tested.url}/oauth2/ciba`],
+    ['the pushed authorization request endpoint', () => `${tested.url}/oauth2/par`],
     ['an array with one of them', () => ['https://other.example', tested.url]],
   ])('may be meant for %s', async (_name, aud) => {
     await accepts(tpp, await tpp.assertion({ aud: aud() }));
@@ -174,6 +176,35 @@ describe('an assertion is refused', () => {
   });
 });
 
+describe('an assertion of a FAPI 2 client', () => {
+  let fapi2: SigningTpp;
+  let edFapi2: SigningTpp;
+  const path = '/oauth2/introspect';
+  const introspects = async (client: SigningTpp, claims: object = {}) =>
+    sendForm(tested, path, { token: 'x', ...client.authenticatedBy(await client.assertion(claims)) });
+  beforeAll(async () => {
+    const metadata = { profile: 'fapi2', tls_client_certificate_bound_access_tokens: true } as const;
+    fapi2 = await signingTpp(tested, metadata, es256);
+    edFapi2 = await signingTpp(tested, metadata, ed25519);
+  });
+
+  test.each<[string, () => SigningTpp, () => object]>([
+    ['by ES256', () => fapi2, () => ({})],
+    ['by EdDSA', () => edFapi2, () => ({})],
+    ['by a clock that is 8 s ahead', () => fapi2, () => ({ nbf: in_(8), iat: in_(8) })],
+  ])('is accepted %s', async (_name, client, claims) => expect((await introspects(client(), claims())).status).toBe(200));
+
+  test.each<[string, () => object]>([
+    ['for the issuer with a slash', () => ({ aud: `${tested.url}/` })],
+    ['for the issuer in a list', () => ({ aud: [tested.url] })],
+    ['for the token endpoint', () => ({ aud: `${tested.url}/oauth2/token` })],
+    ['for the endpoint itself', () => ({ aud: tested.url + path })],
+    ['for the pushed authorization request endpoint', () => ({ aud: `${tested.url}/oauth2/par` })],
+    ['by a clock that is more than a minute ahead', () => ({ nbf: in_(61) })],
+    ['without sub', () => ({ sub: undefined })],
+  ])('is refused %s', (_name, claims) => expectRefusal(tested, () => introspects(fapi2, claims()), 401, 'invalid_client'));
+});
+
 describe('a jti', () => {
   test('counts once for a client, in whatever assertion', async () => {
     await accepts(tpp, await tpp.assertion({ jti: 'once' }));
@@ -203,6 +234,7 @@ describe('a jti', () => {
 describe('a jti across a restart', () => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-'));
   const stops: (() => Promise<void>)[] = [];
+  const signer = temporarySigningKeys();
   afterAll(async () => {
     for (const stop of stops) await stop();
     rmSync(folder, { recursive: true });
@@ -210,7 +242,7 @@ describe('a jti across a restart', () => {
 
   const start = async () => {
     const replayGuard = sqliteReplayGuard(join(folder, 'replay.sqlite'), systemClock);
-    const engine = await testEngine({ store: sqliteEventStore(join(folder, 'log.sqlite')), replayGuard });
+    const engine = await testEngine({ store: sqliteEventStore(join(folder, 'log.sqlite')), replayGuard, signer });
     stops.push(() => engine.close().then(replayGuard.close));
     return engine;
   };

@@ -55,7 +55,7 @@ describe('a request object is accepted', () => {
     ['with binding_message', () => ({ binding_message: '1234' })],
     [
       'with parameters of other specifications',
-      () => ({ request_context: { a: 1 }, authorization_details: [], client_notification_token: 'x' }),
+      () => ({ request_context: { a: 1 }, client_notification_token: 'x', transaction_context: {} }),
     ],
   ])('%s', async (_name, claims) => accepts(tpp, await tpp.requestObject(claims())));
 

@@ -64,7 +64,7 @@ describe('the grant_type is refused', () => {
     ['when it is missing', {}, 'invalid_request'],
     ['when it is empty', { grant_type: '' }, 'invalid_request'],
     ['when it is password', { grant_type: 'password' }, 'unsupported_grant_type'],
-    ['when it is authorization_code', { grant_type: 'authorization_code' }, 'unsupported_grant_type'],
+    ['when it is authorization_code', { grant_type: 'authorization_code' }, 'unauthorized_client'],
     ['when it is almost right', { grant_type: `${CIBA_GRANT}/` }, 'unsupported_grant_type'],
     ['when it is __proto__', { grant_type: '__proto__' }, 'unsupported_grant_type'],
   ])('%s', (_name, form, error) => refuses(() => send({ ...auth, ...form }), error));
@@ -270,7 +270,21 @@ describe('the refresh_token grant', () => {
   ])('gives a further access token with %s', async (_name, form, scope) => {
     const response = await refresh(granted.refresh_token, form);
     expect([response.status, response.headers.get('cache-control')]).toEqual([200, 'no-store']);
-    expect(await response.json()).toEqual({ access_token: expect.any(String), token_type: 'Bearer', expires_in: 3600, scope });
+    const issued = { access_token: expect.any(String), refresh_token: expect.any(String), token_type: 'Bearer', expires_in: 3600 };
+    expect(await response.json()).toEqual({ ...issued, scope });
+  });
+
+  test('leaves the refresh token of a FAPI client as it is', async () => {
+    const asked = await sendForm(tested, '/oauth2/ciba', { ...(await bound.authentication()), request: await bound.requestObject() }, own);
+    const { auth_req_id: authReqId } = (await asked.json()) as { auth_req_id: string };
+    await phone.decide(requestIdOf(authReqId, tested.ports.ids), 'approved');
+    const { refresh_token } = (await (await poll(authReqId, await bound.authentication(), own)).json()) as Tokens;
+    for (let use = 1; use <= 3; use += 1) {
+      const response = await send({ ...(await bound.authentication()), grant_type: 'refresh_token', refresh_token }, own);
+      const issued = { access_token: expect.any(String), token_type: 'Bearer', expires_in: 3600, scope: 'openid accounts' };
+      expect(await response.json()).toEqual(issued);
+      time.pass(60);
+    }
   });
 
   test.each<[string, () => Form, string]>([

@@ -1,8 +1,4 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { signingKeys } from '../../../src/adapters/keys/signing-keys.ts';
+import { temporarySigningKeys } from '../../../src/adapters/keys/signing-keys.ts';
 import { accountsIn, askForEnrolment, type Discovery, type Shown } from '../../../src/demo/phone.ts';
 import { CIBA_GRANT } from '../../../src/domain/client/metadata.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
@@ -46,18 +42,14 @@ export interface Bank {
 }
 
 export const openBank = async (): Promise<Bank> => {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-'));
-  const keyFile = join(folder, 'keys.json');
-  const signer = signingKeys(keyFile);
+  const engineKeys = { ES256: engineKey('ES256'), PS256: engineKey('PS256') };
+  const signer = temporarySigningKeys(Object.values(engineKeys).map(({ privateKey }) => privateKey));
   const time = standingClock();
   const limits = { COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_PSU: '1000000', COUNTERSIGN_LIMITS_DEVICES_PER_PSU: '1000' };
   const tested = await testEngine({ clock: time.clock, signer }, limits);
-  const close = async () => {
-    rmSync(folder, { recursive: true });
-    await tested.close();
-  };
+  const close = () => tested.close();
   try {
-    return { ...(await populate(tested, time)), engineKeys: keysIn(keyFile), close };
+    return { ...(await populate(tested, time)), engineKeys, close };
   } catch (error) {
     // An engine that goes on listening would keep the tests from ending; what it took for a fault says more than the refusal.
     await close();
@@ -118,15 +110,9 @@ const ceremony = async (tested: TestEngine, tpp: SigningTpp, phone: TestDevice):
   return { idToken: String(body['id_token']), accessToken: String(body['access_token']) };
 };
 
-const keysIn = (file: string): Record<TppAlg, TestKey> => {
-  const { keys } = JSON.parse(readFileSync(file, 'utf8')) as { keys: Record<string, string>[] };
-  const [es256, ps256] = keys.map((jwk) => {
-    const privateKey = createPrivateKey({ key: jwk, format: 'jwk' });
-    const publicKey = createPublicKey(privateKey);
-    const publicJwk = publicKey.export({ format: 'jwk' }) as TestKey['publicJwk'];
-    return { alg: String(jwk['alg']), kid: '', privateKey, publicKey, publicJwk };
-  }) as [TestKey, TestKey];
-  return { ES256: es256, PS256: ps256 };
+const engineKey = (alg: TppAlg): TestKey => {
+  const { privateKey, publicKey } = testKey(alg);
+  return { alg, kid: '', privateKey, publicKey, publicJwk: publicKey.export({ format: 'jwk' }) as TestKey['publicJwk'] };
 };
 
 /** A token of the client's own, bound to no certificate. */

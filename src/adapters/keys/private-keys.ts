@@ -1,0 +1,112 @@
+import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { thumbprintOf } from '../jose/jws-reader.ts';
+import { decrypt, encrypt } from './aes-gcm.ts';
+
+/** Where the private parts of signing keys are kept, by their kid. */
+export interface PrivateKeys {
+  all(): ReadonlyMap<string, KeyObject>;
+  /** Looks again: another process may have kept it. */
+  find(kid: string): KeyObject | null;
+  /** Durable when it returns. */
+  keep(key: KeyObject): void;
+  erase(kid: string): void;
+}
+
+/** The kid of a key: the thumbprint of its public part. */
+export const kidOf = (key: KeyObject): string => thumbprintOf(createPublicKey(key));
+
+/** Private keys for the life of the process. */
+export const privateKeysInMemory = (given: readonly KeyObject[]): PrivateKeys => {
+  const keys = new Map(given.map((key) => [kidOf(key), key]));
+  return {
+    all: () => keys,
+    find: (kid) => keys.get(kid) ?? null,
+    keep: (key) => void keys.set(kidOf(key), key),
+    erase: (kid) => void keys.delete(kid),
+  };
+};
+
+const NAME = /^signing-(?<kid>[\w-]{43})\.key$/;
+
+/** Private keys in a directory: each in a file of its own, encrypted under the master key. Takes over those of older versions. */
+export const privateKeyFiles = (dir: string, master: Buffer): PrivateKeys => {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const masterKey = createSecretKey(master);
+  const keys = new Map<string, KeyObject>();
+  const fileOf = (kid: string) => join(dir, `signing-${kid}.key`);
+
+  const find = (kid: string): KeyObject | null => {
+    const known = keys.get(kid);
+    if (known !== undefined || !existsSync(fileOf(kid))) return known ?? null;
+    const key = opened(kid);
+    keys.set(kid, key);
+    return key;
+  };
+
+  const opened = (kid: string): KeyObject => {
+    try {
+      const der = decrypt(masterKey, Buffer.from(readFileSync(fileOf(kid), 'utf8'), 'base64url'), contextOf(kid));
+      return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    } catch (cause) {
+      throw new Error(`${fileOf(kid)} cannot be opened with this master key`, { cause });
+    }
+  };
+
+  const keep = (key: KeyObject) => {
+    const kid = kidOf(key);
+    const text = encrypt(masterKey, key.export({ format: 'der', type: 'pkcs8' }), contextOf(kid)).toString('base64url');
+    const written = `${fileOf(kid)}.${process.pid}`;
+    writeFileSync(written, text, { mode: 0o600, flush: true });
+    renameSync(written, fileOf(kid));
+    flushDirectory(dir);
+    keys.set(kid, key);
+  };
+
+  takeOver(join(dir, 'signing.json'), keep);
+  for (const file of readdirSync(dir)) {
+    const { kid } = NAME.exec(file)?.groups ?? {};
+    if (kid !== undefined) find(kid);
+  }
+  return {
+    all: () => keys,
+    find,
+    keep,
+    erase(kid) {
+      rmSync(fileOf(kid), { force: true });
+      keys.delete(kid);
+    },
+  };
+};
+
+const contextOf = (kid: string): string => `countersign/signing-key\n${kid}`;
+
+/** Version 0.1 had its private keys as plain JWKs in one file: it goes when each of them has been kept. */
+const takeOver = (file: string, keep: (key: KeyObject) => void): void => {
+  if (!existsSync(file)) return;
+  const { keys } = JSON.parse(readFileSync(file, 'utf8')) as { keys: Record<string, string>[] };
+  for (const jwk of keys) keep(createPrivateKey({ key: jwk, format: 'jwk' }));
+  rmSync(file);
+};
+
+/** A file that was renamed is only there after a power cut when its directory was written, too. */
+const flushDirectory = (dir: string): void => {
+  const directory = openSync(dir, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+};

@@ -1,0 +1,56 @@
+import { authenticate, authorization, cancel, type RequestedAuthorization, underWay } from '../../domain/authorization/decider.ts';
+import { loginPage } from '../pages/login-page.ts';
+import type { Reply } from '../reply.ts';
+import type { Handler } from '../route.ts';
+import { PATHS } from '../surface.ts';
+import { csrfTokenOf, readPosted, withSecret } from './browser.ts';
+import { makeShowConsent } from './consent.ts';
+import type { AuthorizeDeps } from './deps.ts';
+import { finish, wayBackOf } from './finish.ts';
+import { knownClient } from './known-client.ts';
+
+const WRONG = 'The user name or the password is not right, or there were too many attempts. Try again, or wait a quarter of an hour.';
+const OTHER_PSU = 'This request is for somebody else. Sign in as the person whom the application knows.';
+
+/** `POST` of the sign-in page: a PSU proves who they are, or gives up. */
+export const loginHandler = (deps: AuthorizeDeps): Handler => {
+  const { decide, load, readModels, sealer, clock, ids, answerUrl, signIn, steps } = deps;
+  const showConsent = makeShowConsent(deps);
+
+  return async (call) => {
+    const { requestId, secret, form } = await readPosted(call, ids);
+    const request: RequestedAuthorization = underWay(await load(authorization, requestId), clock());
+    const client = await knownClient(readModels, request.clientId);
+    const correlationId = request.consentId;
+
+    if (form['step'] === 'cancel') {
+      const command = { id: ids.uuid(), actor: { kind: 'psu', id: 'not signed in' } as const, correlationId, causationId: null };
+      await decide(authorization, requestId, cancel(clock()), command);
+      const answer = { error: 'access_denied', error_description: 'the person at the browser gave up' };
+      return finish(answerUrl, wayBackOf(request, sealer), client, answer);
+    }
+
+    const { username = '', password = '' } = form;
+    const again = (error: string): Reply =>
+      loginPage({
+        action: PATHS.login,
+        interactionId: requestId,
+        csrfToken: csrfTokenOf(requestId, secret, ids),
+        formTargets: [],
+        clientName: client.metadata.client_name,
+        username,
+        error,
+      });
+    const psuId = username === '' || password === '' ? null : await signIn(username, password);
+    if (psuId === null) return again(WRONG);
+    if (request.requiredPsuId !== null && request.requiredPsuId !== psuId) return again(OTHER_PSU);
+
+    // A new secret, so that what somebody knew of the browser before is worth nothing after.
+    const signedIn = ids.secret();
+    const sessionId = ids.hash(signedIn);
+    const command = { id: ids.uuid(), actor: { kind: 'psu', id: psuId } as const, correlationId, causationId: null };
+    await decide(authorization, requestId, authenticate({ psuId, sessionId, steps: [...steps], at: clock() }), command);
+    const page = await showConsent({ requestId, secret: signedIn, username, psuId });
+    return { ...page, headers: { ...page.headers, ...withSecret(requestId, signedIn) } };
+  };
+};

@@ -1,0 +1,100 @@
+import * as z from 'zod';
+import { OAuthError, type OAuthErrorCode } from '../../domain/oauth-error.ts';
+import { hasBody, parseForm } from '../body.ts';
+import { errorPage } from '../pages/error-page.ts';
+import { type Reply, refusalReply } from '../reply.ts';
+import type { Handler, Route, RouteDoc } from '../route.ts';
+import { PATHS } from '../surface.ts';
+import { makeAuthorize } from './authorize.ts';
+import { consentHandler } from './consent.ts';
+import type { AuthorizeDeps } from './deps.ts';
+import { loginHandler } from './login.ts';
+
+/** The pages of the redirect flow: a browser arrives with a request, its PSU signs in and answers, and it leaves with the answer. */
+export const authorizeRoutes = (deps: AuthorizeDeps): Route[] => {
+  const authorize = makeAuthorize(deps);
+  const byQuery: Handler = ({ target, headers }) => {
+    const query = target.includes('?') ? target.slice(target.indexOf('?') + 1) : '';
+    return authorize(parseForm(query, AS_FORM), headers);
+  };
+  const byForm: Handler = async (call) => {
+    if (call.target.includes('?')) throw new OAuthError('invalid_request', 'parameters belong in the body, not in the query');
+    if (!hasBody(call.headers)) throw new OAuthError('invalid_request', 'the parameters are missing');
+    return authorize(parseForm(await call.text(), call.headers), call.headers);
+  };
+  return [
+    { method: 'GET', path: PATHS.authorization, handle: byQuery, doc: { ...authorizeDoc, query: arriving }, refuse: asPage },
+    { method: 'POST', path: PATHS.authorization, handle: byForm, doc: { ...authorizeDoc, form: arriving }, refuse: asPage },
+    { method: 'POST', path: PATHS.login, handle: loginHandler(deps), doc: loginDoc, refuse: asPage },
+    { method: 'POST', path: PATHS.consent, handle: consentHandler(deps), doc: consentDoc, refuse: asPage },
+  ];
+};
+
+const AS_FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+
+const WORDS: Partial<Record<OAuthErrorCode, string>> = {
+  gone: 'This request has expired, or it was answered already.',
+  conflict: 'What you were asked has changed, or can no longer be answered.',
+  invalid_client: 'The application that sent you here is not known, or may not send you here any more.',
+  temporarily_unavailable: 'This cannot be done at the moment. Try again in a minute.',
+  server_error: 'Something went wrong here. Try again later.',
+};
+
+/** A refusal that goes to nobody but the person at the browser. The code is for whoever helps them. */
+const asPage = (refusal: OAuthError): Reply => {
+  const { status, headers } = refusalReply(refusal);
+  const words = WORDS[refusal.error] ?? 'The application that sent you here has asked in a way that is not allowed.';
+  const page = errorPage(status === 401 ? 400 : status, `${words} (${refusal.error})`);
+  const retry = headers['Retry-After'];
+  return retry === undefined ? page : { ...page, headers: { ...page.headers, 'Retry-After': retry } };
+};
+
+const PAGE = 'text/html';
+const optional = z.string().optional();
+
+const arriving = z.object({
+  client_id: z.string(),
+  response_type: optional,
+  redirect_uri: optional,
+  scope: optional,
+  state: optional,
+  nonce: optional,
+  response_mode: optional,
+  prompt: optional,
+  max_age: optional,
+  acr_values: optional,
+  login_hint: optional,
+  id_token_hint: optional,
+  code_challenge: optional,
+  code_challenge_method: optional,
+  dpop_jkt: optional,
+  claims: optional,
+  authorization_details: optional,
+  request: optional,
+  request_uri: optional,
+});
+/** The parameters of an authorization request, as a form or a query holds them. */
+export const authorizationForm = arriving;
+
+const authorizeDoc: RouteDoc = {
+  summary: 'A browser brings the authorization request of a TPP (RFC 6749, section 4.1.1; RFC 9101; RFC 9126)',
+  security: 'none',
+  answers: { 200: PAGE },
+  errors: ['invalid_request', 'invalid_request_object', 'invalid_client', 'gone'],
+};
+
+const bound = { interaction_id: z.string(), csrf_token: z.string() };
+const loginDoc: RouteDoc = {
+  summary: 'The sign-in page is posted',
+  security: 'none',
+  form: z.object({ ...bound, username: optional, password: optional, step: z.enum(['login', 'cancel']).optional() }),
+  answers: { 200: PAGE },
+  errors: ['invalid_request', 'conflict', 'gone'],
+};
+const consentDoc: RouteDoc = {
+  summary: 'The consent page is posted; each chosen account is a parameter account.<n>',
+  security: 'none',
+  form: z.object({ ...bound, nonce: z.string(), digest: z.string(), verdict: z.enum(['approved', 'denied']) }),
+  answers: { 200: PAGE },
+  errors: ['invalid_request', 'conflict', 'gone'],
+};

@@ -1,0 +1,79 @@
+import canonicalize from 'canonicalize';
+import * as z from 'zod';
+import type { RequestedAuthorization, Showing } from '../../domain/authorization/decider.ts';
+import { authorizationEvents } from '../../domain/authorization/events.ts';
+import type { Consent } from '../../domain/consent/decider.ts';
+import type { Account } from '../../domain/ports/psu-directory.ts';
+import type { Sealer } from '../../domain/ports/sealer.ts';
+
+/** Everything that the consent page says: the page is made from this text, and the digest is over it. */
+const shownAuthorization = z.object({
+  request_id: z.string(),
+  client: z.object({ client_id: z.string(), client_name: z.string(), redirect_uri: z.string() }),
+  username: z.string(),
+  scope: z.string(),
+  consent: z
+    .object({
+      consent_id: z.string(),
+      permissions: z.array(z.string()),
+      expiration: z.string().nullable(),
+      transactions_from: z.string().nullable(),
+      transactions_to: z.string().nullable(),
+    })
+    .nullable(),
+  authorization_details: z.array(z.unknown()).nullable(),
+  /** The same as lines for the person. */
+  details: z.array(z.string()),
+  accounts: z.array(z.object({ account_id: z.string(), display_name: z.string() })),
+  requested_at: z.int(),
+  expires_at: z.int(),
+  /** Keeps the digest, which stands in the open, from being guessed. */
+  salt: z.string(),
+});
+export type ShownAuthorization = z.output<typeof shownAuthorization>;
+
+/** The canonical text (RFC 8785) of what a PSU is shown. */
+export const shownText = (
+  request: RequestedAuthorization,
+  given: {
+    consent: Consent;
+    clientName: string;
+    username: string;
+    authorizationDetails: readonly unknown[] | null;
+    details: readonly string[];
+    accounts: readonly Account[];
+    salt: string;
+  },
+): string => {
+  const { consent, clientName, username, authorizationDetails, details, accounts, salt } = given;
+  const content = consent.status === 'absent' || consent.content.kind !== 'account-access' ? null : consent.content;
+  const shown: ShownAuthorization = {
+    request_id: request.requestId,
+    client: { client_id: request.clientId, client_name: clientName, redirect_uri: request.redirectUri },
+    username,
+    scope: request.scope,
+    consent: content && {
+      consent_id: request.consentId,
+      permissions: content.permissions,
+      expiration: content.expirationDateTime,
+      transactions_from: content.transactionFromDateTime,
+      transactions_to: content.transactionToDateTime,
+    },
+    authorization_details: authorizationDetails && [...authorizationDetails],
+    details: [...details],
+    accounts: accounts.map(({ accountId, displayName }) => ({ account_id: accountId, display_name: displayName })),
+    requested_at: request.at,
+    expires_at: request.expiresAt,
+    salt,
+  };
+  return canonicalize(shown) as string;
+};
+
+/** What a showing said, from its text. */
+export const readShown = (text: string): ShownAuthorization => shownAuthorization.parse(JSON.parse(text));
+
+/** What a showing said, or null when the PSU was erased. */
+export const openShown = ({ sealed }: Showing, sealer: Sealer): ShownAuthorization | null => {
+  const text = authorizationEvents.open('AuthorizationShown', sealed, sealer)?.shown;
+  return text === undefined ? null : readShown(text);
+};

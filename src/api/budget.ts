@@ -1,0 +1,41 @@
+import type { Clock } from '../domain/ports/clock.ts';
+
+/** So much of something for each key within a time, in the memory of this process. */
+export interface Budget {
+  /** Takes one from what a key has left; false when nothing is. */
+  spend(key: string): boolean;
+  /** Gives back one that was not used up after all. */
+  refund(key: string): void;
+}
+
+const SWEEP_SIZE = 1024;
+
+/** `count` for each key, which are all there again `seconds` after the first was spent. */
+export const makeBudget = ({ count, seconds, clock }: { count: number; seconds: number; clock: Clock }): Budget => {
+  const spent = new Map<string, { count: number; until: number }>();
+  let sweepAt = SWEEP_SIZE;
+
+  const sweep = (at: number) => {
+    for (const [key, { until }] of spent) if (at >= until) spent.delete(key);
+    sweepAt = Math.max(SWEEP_SIZE, spent.size * 2);
+  };
+
+  return {
+    spend(key) {
+      const at = clock();
+      if (spent.size >= sweepAt) sweep(at);
+      const known = spent.get(key);
+      if (known === undefined || at >= known.until) {
+        spent.set(key, { count: 1, until: at + seconds });
+        return count > 0;
+      }
+      if (known.count >= count) return false;
+      known.count += 1;
+      return true;
+    },
+    refund(key) {
+      const known = spent.get(key);
+      if (known !== undefined && known.count > 0) known.count -= 1;
+    },
+  };
+};

@@ -1,0 +1,236 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { DetailTypes } from '../../domain/authorization-details/detail-type.ts';
+import { client, disable, type RegisteredClient, register, replaceOwn } from '../../domain/client/decider.ts';
+import type { ClientMetadata } from '../../domain/client/metadata.ts';
+import type { ProfileName } from '../../domain/client/profiles.ts';
+import { ownMetadata } from '../../domain/client/self-registration.ts';
+import type { SoftwareStatement } from '../../domain/client/software-statement.ts';
+import type { Decide, Load } from '../../domain/decide.ts';
+import { OAuthError } from '../../domain/oauth-error.ts';
+import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { JwsReader } from '../../domain/ports/jws.ts';
+import type { Outbound } from '../../domain/ports/outbound.ts';
+import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import type { ReadModels } from '../read-models.ts';
+import { json, noContent, type Reply, refusalReply } from '../reply.ts';
+import type { Call, Route } from '../route.ts';
+import { PATHS, type Surface } from '../surface.ts';
+import type { ClientKeys } from '../tpp/client-keys.ts';
+import { makePace } from './pace.ts';
+import { checkKeys, checkUrls } from './registered-keys.ts';
+import { endRegistrationDoc, readRegistrationDoc, registerDoc, replaceRegistrationDoc } from './registration-docs.ts';
+import { type RegistrationRequest, readRegistration } from './registration-request.ts';
+import { makeSoftwareStatements, type StatementSettings } from './software-statements.ts';
+
+/** Who may register, and as what. */
+export interface RegistrationSettings extends StatementSettings {
+  profile: ProfileName;
+  requireSoftwareStatement: boolean;
+  requireCertificate: boolean;
+  oneClientPerSoftware: boolean;
+  perMinute: number;
+}
+
+/** What stands in the files of the settings. */
+export interface RegistrationFiles {
+  initialAccessToken: string | null;
+  sandboxJwks: ClientMetadata['jwks'];
+}
+
+interface Deps {
+  decide: Decide;
+  load: Load;
+  readModels: ReadModels;
+  jws: JwsReader;
+  outbound: Outbound;
+  replayGuard: ReplayGuard;
+  clock: Clock;
+  ids: Ids;
+  surface: Surface;
+  clientKeys: ClientKeys;
+  detailTypes: DetailTypes;
+  /** The listener that registration is served at, or null where it is not. */
+  registrationBase: string | null;
+  settings: RegistrationSettings;
+  files?: RegistrationFiles | undefined;
+}
+
+interface Own {
+  clientId: string;
+  token: string;
+  state: RegisteredClient;
+}
+
+/** Clients that register themselves (RFC 7591), and what they do with their registration (RFC 7592). */
+export const registrationRoutes = (deps: Deps): Route[] => {
+  const { decide, load, readModels, jws, outbound, clock, ids, detailTypes, registrationBase, settings } = deps;
+  if (registrationBase === null) return [];
+  const { initialAccessToken, sandboxJwks } = deps.files ?? { initialAccessToken: null, sandboxJwks: null };
+  const statements = makeSoftwareStatements({ ...deps, sandboxJwks });
+  const pace = makePace(settings.perMinute, clock);
+  const base = registrationBase + PATHS.registration;
+  const initialTokenHash = initialAccessToken === null ? null : ids.hash(initialAccessToken);
+
+  const fits = (given: string, hash: string | null): boolean =>
+    timingSafeEqual(Buffer.from(ids.hash(given)), Buffer.from(hash ?? ids.hash(''))) && hash !== null;
+
+  const requireCertificate = ({ certificate }: Call): void => {
+    if (settings.requireCertificate && !certificate?.chainTrusted)
+      throw new OAuthError('invalid_client', 'registration needs a client certificate of a trusted authority');
+  };
+
+  /** The same refusal whether the token is wrong or there is no such client. */
+  const own = async (call: Call): Promise<Own> => {
+    requireCertificate(call);
+    const { client_id: clientId = '' } = call.params;
+    const token = bearerToken(call);
+    const state = await load(client, clientId);
+    const good = fits(token, state.status === 'absent' ? null : state.registrationTokenHash);
+    if (state.status !== 'active' || !good) throw new OAuthError('invalid_token', 'the registration access token is missing or no good');
+    return { clientId, token, state };
+  };
+
+  const command = (clientId: string, fresh = false) => ({
+    id: ids.uuid(),
+    actor: { kind: 'client', id: clientId } as const,
+    correlationId: clientId,
+    causationId: null,
+    fresh,
+  });
+
+  /** The id of a new client: a random one, or that of the software's one client. */
+  const newClient = async (statement: SoftwareStatement | null): Promise<{ clientId: string; fresh: boolean }> => {
+    if (!settings.oneClientPerSoftware || statement === null) return { clientId: ids.uuid(), fresh: true };
+    for (let before = 0; ; before += 1) {
+      const clientId = ids.derived(`client of software\n${statement.issuer}\n${statement.softwareId}\n${before}`);
+      if ((await load(client, clientId)).status !== 'disabled') return { clientId, fresh: false };
+    }
+  };
+
+  const checked = async (metadata: ClientMetadata): Promise<ClientMetadata> => {
+    checkKeys(metadata, jws);
+    await checkUrls(metadata, outbound);
+    return metadata;
+  };
+
+  const create = async (call: Call): Promise<Reply> => {
+    requireCertificate(call);
+    if (initialTokenHash !== null && !fits(bearerToken(call), initialTokenHash))
+      throw new OAuthError('invalid_token', 'the initial access token is missing or no good');
+    pace();
+    const request = await readRegistration(call, jws);
+    const statement = request.statement === null ? null : await statements.verified(request.statement);
+    await checkGrounds(request, statement);
+    const { clientId, fresh } = await newClient(statement);
+    const proven = request.jwt !== null;
+    const metadata = await checked(
+      ownMetadata({ wanted: request.wanted, statement, proven, profile: settings.profile, clientId, detailTypes }),
+    );
+    const secret = metadata.token_endpoint_auth_method.startsWith('client_secret_') ? ids.secret() : null;
+    const [token, at] = [ids.secret(), clock()];
+    const decision = register(metadata, secret && ids.hash(secret), at, ids.hash(token));
+    const { position } = await decide(client, clientId, decision, command(clientId, fresh)).catch(taken);
+    await readModels.reached(position);
+    const secretMembers = secret === null ? {} : { client_secret: secret, client_secret_expires_at: 0 };
+    return json(201, { ...information({ clientId, token, metadata, at, base }), ...secretMembers });
+  };
+
+  const checkGrounds = async ({ jwt }: RegistrationRequest, statement: SoftwareStatement | null): Promise<void> => {
+    if (statement === null && (settings.requireSoftwareStatement || jwt !== null))
+      throw new OAuthError('invalid_software_statement', 'the request needs a software_statement');
+    if (statement !== null && jwt !== null) await statements.checkRequest(jwt, statement);
+  };
+
+  const read = async (call: Call): Promise<Reply> => {
+    const { clientId, token, state } = await own(call);
+    return json(200, information({ clientId, token, metadata: state.metadata, at: state.registeredAt, base }));
+  };
+
+  /** The statement of an update: the one that is registered, or a newer one of the same software. */
+  const statementOf = async ({ statement }: RegistrationRequest, { metadata }: RegisteredClient): Promise<SoftwareStatement | null> => {
+    const registered = metadata.software_statement === null ? null : statements.registered(metadata.software_statement);
+    if (statement === null) return settings.requireSoftwareStatement ? null : registered;
+    if (statement === registered?.text) return registered;
+    const newer = await statements.verified(statement);
+    if (registered !== null && (newer.issuer !== registered.issuer || newer.softwareId !== registered.softwareId))
+      throw new OAuthError('invalid_software_statement', 'the software statement is of another software');
+    return newer;
+  };
+
+  const replace = async (call: Call): Promise<Reply> => {
+    const { clientId, token, state } = await own(call);
+    const request = await readRegistration(call, jws);
+    // RFC 7592, section 2.2: the client may repeat both and change neither.
+    if (request.clientId !== null && request.clientId !== clientId)
+      throw new OAuthError('invalid_client_metadata', 'client_id is of another client');
+    if (request.clientSecret !== null && !(typeof request.clientSecret === 'string' && fits(request.clientSecret, state.secretHash)))
+      throw new OAuthError('invalid_client_metadata', 'client_secret is not that of the client');
+    const statement = await statementOf(request, state);
+    await checkGrounds(request, statement);
+    const revise = ({ profile }: ClientMetadata) =>
+      ownMetadata({ wanted: request.wanted, statement, proven: true, profile, clientId, detailTypes });
+    const metadata = await checked(revise(state.metadata));
+    const { position } = await decide(client, clientId, replaceOwn(revise, clock()), command(clientId));
+    await readModels.reached(position);
+    return json(200, information({ clientId, token, metadata, at: state.registeredAt, base }));
+  };
+
+  const end = async (call: Call): Promise<Reply> => {
+    const { clientId } = await own(call);
+    const { position } = await decide(client, clientId, disable(clock()), command(clientId));
+    await readModels.reached(position);
+    return noContent(204);
+  };
+
+  const retryAfter = String(Math.ceil(60 / settings.perMinute));
+  const refuse = (refusal: OAuthError, { headers: { authorization } }: Call): Reply => {
+    const reply = refusalReply(refusal);
+    if (reply.status === 503) return { ...reply, headers: { ...reply.headers, 'Retry-After': retryAfter } };
+    if (reply.status !== 401) return reply;
+    // RFC 6750, section 3.1: who showed no token is not told what is wrong with it.
+    const challenge = authorization === undefined ? 'Bearer' : `Bearer error="${refusal.error}"`;
+    return { ...reply, headers: { ...reply.headers, 'WWW-Authenticate': challenge } };
+  };
+
+  return [PATHS.registration, PATHS.registrationAlias].flatMap((path): Route[] => {
+    const one = `${path}/{client_id}`;
+    return [
+      { method: 'POST', path, doc: registerDoc, refuse, handle: create },
+      { method: 'GET', path: one, doc: readRegistrationDoc, refuse, handle: read },
+      { method: 'PUT', path: one, doc: replaceRegistrationDoc, refuse, handle: replace },
+      { method: 'DELETE', path: one, doc: endRegistrationDoc, refuse, handle: end },
+    ];
+  });
+};
+
+const bearerToken = ({ headers: { authorization } }: Call): string => /^bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1] ?? '';
+
+const taken = (error: unknown): never => {
+  if (error instanceof OAuthError && error.error === 'conflict')
+    throw new OAuthError('invalid_client_metadata', 'the software is registered already');
+  throw error;
+};
+
+/** What is registered (RFC 7591, section 3.2.1); of the client's secrets only the token that it showed or was given just now. */
+const information = ({
+  clientId,
+  token,
+  metadata,
+  at,
+  base,
+}: {
+  clientId: string;
+  token: string;
+  metadata: ClientMetadata;
+  at: number;
+  base: string;
+}): Record<string, unknown> => {
+  const { profile: _profile, resource_server: _resourceServer, ...members } = metadata;
+  return {
+    client_id: clientId,
+    client_id_issued_at: at,
+    registration_access_token: token,
+    registration_client_uri: `${base}/${clientId}`,
+    ...Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null)),
+  };
+};

@@ -1,0 +1,95 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock, systemIds } from '../adapters/clock.ts';
+import { LogInUse, sqliteEventReader, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
+import { masterKey } from '../adapters/keys/master-key.ts';
+import { signingKeys } from '../adapters/keys/signing-keys.ts';
+import type { Config } from '../config.ts';
+import { makeDecide, makeLoad } from '../domain/decide.ts';
+import type { EventStore } from '../domain/ports/event-store.ts';
+import {
+  OUR_ALGS,
+  type OurAlg,
+  publish,
+  replaceAtOnce,
+  type SigningKey,
+  type SigningKeys,
+  signingKey,
+} from '../domain/signing-key/decider.ts';
+import { keyPolicy } from '../engine.ts';
+import { CommandFailed } from './command-failed.ts';
+import { table } from './table.ts';
+
+/** Prints the signing keys that are published, also while an engine runs. */
+export const listKeys = async ({ dataDir }: Config, print: (line: string) => void): Promise<void> => {
+  const file = join(dataDir, 'log.sqlite');
+  if (!existsSync(file)) throw new CommandFailed(`there is no log in ${dataDir}`);
+  const log = sqliteEventReader(file);
+  try {
+    const keys = await recordedKeys(log);
+    const rows = OUR_ALGS.flatMap((alg) => keys[alg].filter(({ status }) => status !== 'removed').map((key) => row(alg, key)));
+    print(rows.length === 0 ? 'no key was published yet' : table(rows));
+  } finally {
+    await log.close();
+  }
+};
+
+const row = (alg: OurAlg, { kid, status, usableFrom, activatedAt, publishedUntil }: SigningKey): string[] => {
+  const [word, moment] = {
+    next: ['signs from', usableFrom],
+    active: ['signs since', activatedAt],
+    retired: ['published until', publishedUntil],
+    removed: ['', null],
+  }[status] as [string, number | null];
+  return [alg, kid, status, `${word} ${new Date((moment ?? 0) * 1000).toISOString()}`];
+};
+
+/**
+ * Publishes the next signing keys: the engine, when it runs again, signs with them as soon as everybody can have seen them.
+ * `now`: they sign at once and the others no more, also when the private parts of those are lost.
+ */
+export const rotateKeys = async (config: Config, now: boolean, print: (line: string) => void): Promise<void> => {
+  const store = openStore(config.dataDir);
+  try {
+    const at = systemClock();
+    const by = { at, policy: keyPolicy(config) };
+    const master = masterKey(config.keys.masterFile, { create: config.environment === 'development' });
+    const signer = signingKeys(join(config.dataDir, 'keys'), master);
+    signer.follow(await recordedKeys(store), at);
+    const decide = makeDecide({ store, sealer: NOTHING_TO_SEAL, ids: systemIds });
+    for (const alg of OUR_ALGS) {
+      const key = await signer.offer(alg);
+      const { eventIds } = await decide(signingKey, alg, now ? replaceAtOnce(key, by) : publish(key, { ...by, early: true }), {
+        ...{ id: systemIds.uuid(), actor: { kind: 'operator', id: 'command-line' } as const },
+        ...{ correlationId: `signing-keys-${alg}`, causationId: null },
+      });
+      if (eventIds.length === 0) print(`${alg}: a key is published already and waits for its turn`);
+      else print(`${alg}: ${key.kid} ${now ? 'signs from now on' : 'is published'}`);
+    }
+  } finally {
+    await store.close();
+  }
+};
+
+// The directory may not be there yet: keys can be made before the first start.
+const openStore = (dataDir: string): EventStore => {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  try {
+    return sqliteEventStore(join(dataDir, 'log.sqlite'));
+  } catch (error) {
+    if (!(error instanceof LogInUse)) throw error;
+    throw new CommandFailed('an engine is running: send it SIGUSR2 and it rotates its keys by itself, or stop it first', { cause: error });
+  }
+};
+
+const recordedKeys = async (store: EventStore): Promise<Record<OurAlg, SigningKeys>> => {
+  const load = makeLoad(store);
+  return { ES256: await load(signingKey, 'ES256'), PS256: await load(signingKey, 'PS256') };
+};
+
+const NOTHING_TO_SEAL = {
+  seal: () => {
+    throw new TypeError('a signing key has nothing to seal');
+  },
+  open: () => null,
+};

@@ -1,0 +1,89 @@
+import type * as z from 'zod';
+import type { DetailTypes } from '../authorization-details/detail-type.ts';
+import { OAuthError, type OAuthErrorCode } from '../oauth-error.ts';
+import { type ClientMetadata, checkMetadata, clientMetadata, SCOPES } from './metadata.ts';
+import { PROFILES, type ProfileName } from './profiles.ts';
+import type { SoftwareStatement } from './software-statement.ts';
+import type { Wanted } from './wanted.ts';
+
+/** What a client asks to be registered with, and on what grounds. */
+export interface SelfRegistration {
+  wanted: Wanted;
+  statement: SoftwareStatement | null;
+  /** Whether the sender has proved to be the software of the statement: a copy of a statement proves nothing of its bearer. */
+  proven: boolean;
+  profile: ProfileName;
+  clientId: string;
+  detailTypes: DetailTypes;
+}
+
+/**
+ * The metadata that a client registers itself with (RFC 7591, section 2): what the software statement says wins, and what nobody says has
+ * the specification's default where the profile allows it. Scopes that we do not have are left out.
+ */
+export const ownMetadata = ({ wanted, statement, proven, profile, clientId, detailTypes }: SelfRegistration): ClientMetadata => {
+  const said: Wanted = { ...wanted, ...statement?.metadata };
+  if (statement !== null) checkAgainst(statement, wanted, said, proven);
+  const { success, data, error } = clientMetadata.safeParse({
+    client_name: clientId,
+    ...defaults(said, profile, statement),
+    ...said,
+    ...('scope' in said && { scope: knownScopes(said['scope']) }),
+    profile,
+    software_statement: statement?.text ?? null,
+  });
+  if (!success) throw refusalOf(error);
+  checkNames(data, detailTypes);
+  if (data.grant_types.includes('authorization_code') && data.redirect_uris.length === 0)
+    throw new OAuthError('invalid_redirect_uri', 'the grant type authorization_code needs redirect_uris');
+  return checkMetadata(data);
+};
+
+const invalid = (reason: string) => new OAuthError('invalid_client_metadata', reason);
+
+const checkAgainst = (statement: SoftwareStatement, wanted: Wanted, said: Wanted, proven: boolean): void => {
+  const { redirectUris, metadata } = statement;
+  if (Array.isArray(wanted['redirect_uris']) && !wanted['redirect_uris'].every((uri) => redirectUris.includes(uri)))
+    throw new OAuthError('invalid_redirect_uri', 'a redirect URI is not in the software statement');
+  const namesKeys = 'jwks_uri' in metadata || 'jwks' in metadata;
+  if (!namesKeys) return;
+  if ('jwks_uri' in wanted && wanted['jwks_uri'] !== metadata['jwks_uri']) throw invalid('jwks_uri is not that of the software statement');
+  if ('jwks' in wanted && 'jwks_uri' in metadata) throw invalid('the keys are those at the jwks_uri of the software statement, not a jwks');
+  const method = said['token_endpoint_auth_method'];
+  if (!proven && method !== 'private_key_jwt' && method !== 'self_signed_tls_client_auth')
+    throw invalid('without a key of the software statement to authenticate with, the request must be signed with one');
+};
+
+/** What stands for members that nobody named (RFC 7591, section 2; RFC 8705, section 3.4), as far as the profile leaves a choice. */
+const defaults = (said: Wanted, profile: ProfileName, statement: SoftwareStatement | null): Wanted => {
+  const grants = said['grant_types'] ?? ('redirect_uris' in said ? ['authorization_code'] : undefined);
+  const redirecting = Array.isArray(grants) && grants.includes('authorization_code');
+  const boundByProfile = PROFILES[profile].senderConstraint !== 'as registered';
+  return {
+    token_endpoint_auth_method: 'client_secret_basic',
+    tls_client_certificate_bound_access_tokens: boundByProfile && said['dpop_bound_access_tokens'] !== true,
+    ...(grants !== undefined && { grant_types: grants }),
+    ...(redirecting && { response_types: ['code'], redirect_uris: statement?.redirectUris ?? [] }),
+  };
+};
+
+const knownScopes = (scope: unknown): unknown => {
+  if (typeof scope !== 'string') return scope;
+  const known = SCOPES.filter((one) => scope.split(' ').includes(one));
+  if (known.length === 0) throw invalid('scope names none of the scopes there are');
+  return known.join(' ');
+};
+
+// Controls, directions and other characters that nobody sees make a name read as another one.
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+const checkNames = ({ client_name: name, authorization_details_types: types }: ClientMetadata, detailTypes: DetailTypes): void => {
+  if (UNSEEN.test(name)) throw invalid('client_name holds characters that are not seen');
+  if (!types.every((type) => detailTypes.has(type))) throw invalid('authorization_details_types names a type that there is not');
+};
+
+const refusalOf = ({ issues: [issue] }: z.ZodError): OAuthError => {
+  const [member = 'the request'] = issue?.path.map(String) ?? [];
+  const code: OAuthErrorCode = member === 'redirect_uris' ? 'invalid_redirect_uri' : 'invalid_client_metadata';
+  return new OAuthError(code, `${member} is not valid: ${issue?.code === 'custom' ? issue.message : (issue?.code ?? 'unknown')}`);
+};

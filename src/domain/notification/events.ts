@@ -1,0 +1,15 @@
+import * as z from 'zod';
+import { defineEvents, type FactOf, versioned } from '../events.ts';
+
+const attempt = { requestId: z.string(), clientId: z.string(), deliveryMode: z.enum(['ping', 'push']), at: z.int() };
+
+/** The attempts to tell a client of the end of one of its requests, each a fact. The id is that of the request. */
+export const notificationEvents = defineEvents('notification', {
+  ClientNotificationAccepted: versioned(z.strictObject({ ...attempt, status: z.int() })),
+  /** `status` is null when no answer was had or none was asked for, `retryAt` when no further attempt will be made. */
+  ClientNotificationRejected: versioned(
+    z.strictObject({ ...attempt, reason: z.string(), status: z.int().nullable(), retryAt: z.int().nullable() }),
+  ),
+});
+export type NotificationEvents = typeof notificationEvents;
+export type NotificationFact = FactOf<NotificationEvents>;

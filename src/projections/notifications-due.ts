@@ -1,0 +1,74 @@
+import type { Rows } from '../domain/ports/rows.ts';
+import type { Projection } from './projection.ts';
+
+// The call that took the answer makes it the consent's right away; where that died, or the consent was gone, the notification waits so long.
+const PERSIST_SECONDS = 2;
+
+/**
+ * The notifications that are owed to clients: of the end of a request in the delivery modes ping and push, until the client has taken it
+ * or no further attempt will be made. `tokens` is `undelivered` where a grant is left whose tokens were pushed in vain.
+ */
+export const notificationsDue: Projection = {
+  name: 'notifications_due',
+  version: 1,
+  tables: {
+    notification_due: [
+      `create table notification_due (
+        request_id text primary key, client_id text not null, delivery_mode text not null, tokens text not null, retry_at integer
+      ) strict, without rowid`,
+      'create index notification_due_at on notification_due (delivery_mode, client_id, retry_at) where retry_at is not null',
+    ],
+  },
+  on: {
+    CibaRequestReceived: (rows, { id, data: { clientId, deliveryMode } }) => {
+      if (deliveryMode !== 'poll') rows.run(`insert into notification_due values (?, ?, ?, 'none', null)`, id, clientId, deliveryMode);
+    },
+    CibaRequestApproved: (rows, { id, data }) => dueAt(rows, id, data.at + PERSIST_SECONDS),
+    ConsentAuthorised: (rows, { data }) => dueAt(rows, data.requestId, data.at),
+    CibaRequestDenied: (rows, { id, data }) => dueAt(rows, id, data.at),
+    CibaRequestCancelled: (rows, { id, data }) => dueAt(rows, id, data.at),
+    CibaRequestExpired: (rows, { id, data }) => dueAt(rows, id, data.at),
+    GrantOpened: (rows, { id }) =>
+      rows.run(`update notification_due set tokens = 'open' where request_id = ? and delivery_mode = 'push'`, id),
+    GrantRevoked: (rows, { id }) => {
+      rows.run(`delete from notification_due where request_id = ? and tokens = 'undelivered'`, id);
+      rows.run(`update notification_due set tokens = 'none' where request_id = ?`, id);
+    },
+    ClientNotificationAccepted: (rows, { id }) => rows.run('delete from notification_due where request_id = ?', id),
+    ClientNotificationRejected: (rows, { id, data }) => {
+      dueAt(rows, id, data.retryAt ?? data.at);
+      if (data.retryAt !== null) return;
+      rows.run(`update notification_due set tokens = 'undelivered' where request_id = ? and tokens = 'open'`, id);
+      rows.run(`delete from notification_due where request_id = ? and tokens = 'none'`, id);
+    },
+  },
+};
+
+const dueAt = (rows: Rows, requestId: string, at: number) =>
+  rows.run('update notification_due set retry_at = ? where request_id = ?', at, requestId);
+
+/** The requests whose notification is due, oldest first; of each client at most so many. */
+export const notificationsDueAt = (
+  rows: Rows,
+  deliveryMode: 'ping' | 'push',
+  { at, perClient, limit }: { at: number; perClient: number; limit: number },
+): readonly { requestId: string; clientId: string }[] =>
+  // From one client that is owed something to the next, so that the backlog of one costs the others nothing.
+  rows.all(
+    `with recursive owed (client_id) as (
+       select min(client_id) from notification_due where delivery_mode = ?1 and retry_at is not null
+       union all
+       select (select min(next.client_id) from notification_due as next
+         where next.delivery_mode = ?1 and next.retry_at is not null and next.client_id > owed.client_id)
+       from owed where owed.client_id is not null
+     )
+     select request_id as requestId, due.client_id as clientId from owed join notification_due as due on request_id in (
+       select request_id from notification_due as its
+       where its.delivery_mode = ?1 and its.client_id = owed.client_id and its.retry_at <= ?2
+       order by its.retry_at limit ?3
+     ) order by retry_at limit ?4`,
+    deliveryMode,
+    at,
+    perClient,
+    limit,
+  );

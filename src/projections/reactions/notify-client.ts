@@ -1,0 +1,91 @@
+import { cibaRequest, type ReceivedCibaRequest } from '../../domain/ciba-request/decider.ts';
+import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
+import { client } from '../../domain/client/decider.ts';
+import { consent, waits } from '../../domain/consent/decider.ts';
+import type { Command, Decide, Load } from '../../domain/decide.ts';
+import { attempted, isDue, type NotificationOutcome, notification, outcomeOf } from '../../domain/notification/decider.ts';
+import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import { type Outbound, OutboundFailed, OutboundRefused } from '../../domain/ports/outbound.ts';
+import type { Sealer } from '../../domain/ports/sealer.ts';
+
+// CIBA Core 1.0, section 10.2: what the client answers besides its status says nothing.
+const ANSWER_BYTES = 1024;
+
+export interface NotifyDeps {
+  decide: Decide;
+  load: Load;
+  sealer: Sealer;
+  outbound: Outbound;
+  clock: Clock;
+  ids: Ids;
+}
+
+/** The body that a client is sent, or why there is none any more. */
+export type Message = { body: string } | { reason: string };
+
+/** What an event that the engine adds to the story of a request is recorded with. */
+export const engineCommand = (ids: Ids, reaction: string, { consentId, answer }: ReceivedCibaRequest): Command => ({
+  id: ids.uuid(),
+  actor: { kind: 'engine', id: reaction },
+  correlationId: consentId,
+  causationId: answer?.eventId ?? null,
+});
+
+/**
+ * Makes one attempt to tell a client of the end of its request, if one is due, and records what became of it (CIBA Core 1.0, section 10).
+ * Before tokens can be had for an approval, none is due. Gives the request, or null where there is nothing to tell yet.
+ */
+export const notifyClient = async (
+  deps: NotifyDeps,
+  { requestId, reaction }: { requestId: string; reaction: string },
+  messageOf: (authReqId: string, request: ReceivedCibaRequest) => Promise<Message>,
+): Promise<ReceivedCibaRequest | null> => {
+  const { decide, load, clock, ids } = deps;
+  const [request, notified] = await Promise.all([load(cibaRequest, requestId), load(notification, requestId)]);
+  if (request.status === 'absent' || request.status === 'pending' || request.deliveryMode === 'poll') return null;
+  if (!isDue(notified, clock())) return request;
+  if (request.status === 'approved' && waits(await load(consent, request.consentId))) return null;
+  const outcome = await attempt(deps, request, messageOf);
+  const { clientId, deliveryMode, expiresAt: requestExpiresAt } = request;
+  const by = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt };
+  await decide(notification, requestId, attempted(by, outcome, fraction(ids)), engineCommand(ids, reaction, request));
+  return request;
+};
+
+const attempt = async (
+  { load, sealer, outbound, clock }: NotifyDeps,
+  request: ReceivedCibaRequest,
+  messageOf: (authReqId: string, request: ReceivedCibaRequest) => Promise<Message>,
+): Promise<NotificationOutcome> => {
+  const registered = await load(client, request.clientId);
+  if (registered.status !== 'active') return refused('client_disabled');
+  const url = registered.metadata.backchannel_client_notification_endpoint;
+  if (url === null) return refused('no_endpoint');
+  // The end of a request is told also when it comes with the time.
+  if (request.status !== 'expired' && clock() >= request.expiresAt) return refused('request_expired');
+  const asked = cibaRequestEvents.open('CibaRequestReceived', request.sealed, sealer);
+  if (asked === null || asked.authReqId === null || asked.notificationToken === null) return refused('erased');
+  const message = await messageOf(asked.authReqId, request);
+  if ('reason' in message) return refused(message.reason);
+  return call(outbound, { url, token: asked.notificationToken, body: message.body });
+};
+
+const call = async (
+  outbound: Outbound,
+  { url, token, body }: { url: string; token: string; body: string },
+): Promise<NotificationOutcome> => {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+  try {
+    const { status } = await outbound.fetch({ method: 'POST', url, headers, body, maxBytes: ANSWER_BYTES });
+    return outcomeOf(status);
+  } catch (error) {
+    if (error instanceof OutboundFailed) return { outcome: 'retry', reason: error.reason, status: null };
+    if (error instanceof OutboundRefused) return refused(error.reason);
+    throw error;
+  }
+};
+
+const refused = (reason: string): NotificationOutcome => ({ outcome: 'refused', reason, status: null });
+
+/** A random number from 0 up to, and without, 1. */
+const fraction = (ids: Ids): number => Number.parseInt(ids.uuid().slice(-8), 16) / 2 ** 32;

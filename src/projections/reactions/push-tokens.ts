@@ -1,0 +1,76 @@
+import type { ReceivedCibaRequest } from '../../domain/ciba-request/decider.ts';
+import { grant, revoke } from '../../domain/grant/decider.ts';
+import { grantEvents } from '../../domain/grant/events.ts';
+import { notification } from '../../domain/notification/decider.ts';
+import { OAuthError } from '../../domain/oauth-error.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
+import { notificationsDueAt } from '../notifications-due.ts';
+import { engineCommand, type Message, type NotifyDeps, notifyClient } from './notify-client.ts';
+import { CALLS_PER_CLIENT } from './ping-client.ts';
+import type { Reaction } from './runner.ts';
+
+const NAME = 'push-tokens';
+
+/**
+ * Redeems an approved request and opens its grant, which keeps the token response; a grant that is there already stays as it is.
+ * What the token endpoint would refuse it refuses with the same error.
+ */
+export type OpenPushedGrant = (authReqId: string, request: ReceivedCibaRequest) => Promise<void>;
+
+interface Deps extends NotifyDeps {
+  rows: Rows;
+  openPushedGrant: OpenPushedGrant;
+}
+
+/**
+ * The end of a request of a client in the delivery mode push → the client is sent its tokens, or the error (CIBA Core 1.0, sections 10.3 and
+ * 12). The response is recorded with the grant before the first attempt, so that all attempts send the same. Tokens that the client does
+ * not take are revoked.
+ */
+export const pushTokens = (deps: Deps): Reaction => ({
+  name: NAME,
+  after: [
+    'ConsentAuthorised',
+    'CibaRequestDenied',
+    'CibaRequestCancelled',
+    'CibaRequestExpired',
+    'ClientNotificationAccepted',
+    'ClientNotificationRejected',
+  ],
+  due: (limit) =>
+    notificationsDueAt(deps.rows, 'push', { at: deps.clock(), perClient: CALLS_PER_CLIENT, limit }).map(({ requestId }) => ({
+      key: requestId,
+      act: () => pushTo(deps, requestId),
+    })),
+});
+
+const pushTo = async (deps: Deps, requestId: string): Promise<void> => {
+  const { decide, load, clock, ids } = deps;
+  const request = await notifyClient(deps, { requestId, reaction: NAME }, (authReqId, its) => messageOf(deps, authReqId, its));
+  // Decided by the first attempt that ended the notification, of whichever node.
+  if (request === null || (await load(notification, requestId)).status !== 'rejected') return;
+  await decide(grant, requestId, revoke({ reason: 'not_delivered', at: clock() }), engineCommand(ids, NAME, request));
+};
+
+const messageOf = async (deps: Deps, authReqId: string, request: ReceivedCibaRequest): Promise<Message> => {
+  const failed = (error: string, description: string): Message => ({
+    body: JSON.stringify({ auth_req_id: authReqId, error, error_description: description }),
+  });
+  if (request.status === 'denied') return failed('access_denied', 'the PSU refused the request');
+  if (request.status === 'cancelled') return failed('access_denied', 'the request was cancelled');
+  if (request.status === 'expired') return failed('expired_token', 'auth_req_id has expired');
+  try {
+    if ((await deps.load(grant, request.requestId)).status === 'absent') await deps.openPushedGrant(authReqId, request);
+  } catch (error) {
+    if (!(error instanceof OAuthError && error.error === 'access_denied')) throw error;
+    return failed(error.error, error.message);
+  }
+  return keptResponse(deps, request);
+};
+
+const keptResponse = async ({ load, sealer }: Deps, { requestId }: ReceivedCibaRequest): Promise<Message> => {
+  const opened = await load(grant, requestId);
+  if (opened.status !== 'open') return { reason: 'grant_revoked' };
+  const kept = opened.keptResponse && grantEvents.open('TokenResponseKept', opened.keptResponse, sealer);
+  return kept === null ? { reason: 'erased' } : { body: kept.response };
+};

@@ -1,0 +1,93 @@
+import type { Decide, Decided } from '../../domain/decide.ts';
+import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { Actor } from '../../domain/ports/event-store.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
+import type { Signer } from '../../domain/ports/signer.ts';
+import { activate, dueStep, type KeyPolicy, OUR_ALGS, type OurAlg, publish, remove, signingKey } from '../../domain/signing-key/decider.ts';
+import type { Projections } from '../runner.ts';
+import { findSigningKeys, SIGNING_KEY_CHANGES } from '../signing-keys.ts';
+import type { Reaction } from './runner.ts';
+
+interface Deps {
+  decide: Decide;
+  rows: Rows;
+  signer: Signer;
+  clock: Clock;
+  ids: Ids;
+  policy: KeyPolicy;
+  projections: Projections;
+  onFault(error: unknown): void;
+  algs?: readonly OurAlg[];
+}
+
+/** The signing keys of a running engine. */
+export interface Rotation {
+  /** Time → the next step in the life of a key: published, used, retired, removed. */
+  reaction: Reaction;
+  /** Publishes the next key of each algorithm now, where none waits yet. */
+  rotate(actor: Actor): Promise<void>;
+  stop(): void;
+}
+
+/** Makes the signer follow the log, and takes the steps that are due: afterwards there is a key for each algorithm. */
+export const startRotation = async (deps: Deps): Promise<Rotation> => {
+  const { decide, rows, signer, clock, ids, policy, projections, onFault, algs = OUR_ALGS } = deps;
+  const command = (alg: OurAlg, actor: Actor) => ({ id: ids.uuid(), actor, correlationId: `signing-keys-${alg}`, causationId: null });
+  const engine: Actor = { kind: 'engine', id: 'rotate-signing-keys' };
+
+  const take = async (alg: OurAlg, step: NonNullable<ReturnType<typeof dueStep>>): Promise<Decided<unknown>> => {
+    const by = { at: clock(), policy };
+    if (step === 'publish') return decide(signingKey, alg, publish(await signer.offer(alg), by), command(alg, engine));
+    return decide(signingKey, alg, step === 'activate' ? activate(by) : remove(by.at), command(alg, engine));
+  };
+  const due = () =>
+    algs.flatMap((alg) => {
+      const step = dueStep(findSigningKeys(rows, alg), clock(), policy);
+      return step === null ? [] : [{ key: `${alg} ${step}`, act: () => take(alg, step) }];
+    });
+
+  const follow = () => {
+    const keys = { ES256: findSigningKeys(rows, 'ES256'), PS256: findSigningKeys(rows, 'PS256') };
+    signer.follow(keys, clock());
+    for (const { kid, status } of algs.flatMap((alg) => keys[alg]))
+      if ((status === 'next' || status === 'active') && !signer.holds(kid)) throw new SigningKeyMissing(kid);
+  };
+
+  follow();
+  for (let steps = due(); steps.length > 0; steps = due()) {
+    for (const { act } of steps) await projections.reached((await act()).position);
+    follow();
+  }
+  const watch = projections.applied.subscribe({
+    next({ types }) {
+      if (!SIGNING_KEY_CHANGES.some((type) => types.has(type))) return;
+      try {
+        follow();
+      } catch (error) {
+        onFault(error);
+      }
+    },
+    error: () => undefined,
+  });
+  // What another node did between the last look and this subscription.
+  follow();
+
+  return {
+    reaction: { name: 'rotate-signing-keys', after: SIGNING_KEY_CHANGES, due },
+    async rotate(actor) {
+      for (const alg of algs)
+        await decide(signingKey, alg, publish(await signer.offer(alg), { at: clock(), policy, early: true }), command(alg, actor));
+    },
+    stop: () => watch.unsubscribe(),
+  };
+};
+
+/** The log says to sign with a key whose private part is not here. */
+export class SigningKeyMissing extends Error {
+  constructor(kid: string) {
+    super(
+      `the private part of the signing key ${kid} is not in the keys directory: put it back, or stop the engine and give up the lost key with \`countersign keys rotate --now\``,
+    );
+    this.name = 'SigningKeyMissing';
+  }
+}

@@ -1,0 +1,67 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { filePsuDirectory } from '../../../src/adapters/psu-directory/file.ts';
+import { hashPassword } from '../../../src/adapters/psu-directory/password.ts';
+import { type StandingClock, standingClock } from '../../support/clock.ts';
+import { type TestEngine, testEngine } from '../../support/engine.ts';
+import { expectRefusal, sendForm } from '../../support/http.ts';
+import { secretTpp } from '../../support/tpp.ts';
+
+type Form = Record<string, string>;
+
+let time: StandingClock;
+let tested: TestEngine;
+let tpp: Form;
+let unregistered: Form;
+beforeAll(async () => {
+  time = standingClock();
+  const psu = (username: string, code: object) => ({ psu_id: `psu-${username}`, username, password_hash: '', ...code, accounts: [] });
+  const file = join(mkdtempSync(join(tmpdir(), 'countersign-')), 'psus.json');
+  const psus = [
+    psu('alice', { user_code_hash: await hashPassword('2468') }),
+    psu('carol', { user_code_hash: await hashPassword('1357') }),
+    psu('bob', {}),
+  ];
+  writeFileSync(file, JSON.stringify({ psus }));
+  const settings = { COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_PSU: '1000000' };
+  tested = await testEngine({ clock: time.clock, directory: await filePsuDirectory(file) }, settings);
+  tpp = await secretTpp(tested, { backchannel_user_code_parameter: true });
+  unregistered = await secretTpp(tested);
+});
+afterAll(() => tested.close());
+
+const send = (form: Form, client: Form = tpp) => sendForm(tested, '/oauth2/ciba', { ...client, scope: 'openid', ...form });
+const refuses = (form: Form, error: string, status = 400) => expectRefusal(tested, () => send(form), status, error);
+const accepts = async (form: Form, client?: Form) => expect((await send(form, client)).status).toBe(200);
+
+describe('a PSU with a user code', () => {
+  test('is asked by who knows it', () => accepts({ login_hint: 'alice', user_code: '2468' }));
+  test('is not asked without it', () => refuses({ login_hint: 'alice' }, 'missing_user_code'));
+  test('is not asked with another', () => refuses({ login_hint: 'alice', user_code: '1357' }, 'invalid_user_code'));
+  test('is asked without it by a client that is not registered for it', () => accepts({ login_hint: 'alice' }, unregistered));
+});
+
+test('a PSU without a user code is asked with and without one', async () => {
+  await accepts({ login_hint: 'bob' });
+  for (let time = 0; time < 7; time += 1) await accepts({ login_hint: 'bob', user_code: 'anything' });
+});
+
+describe('guesses', () => {
+  test('end after five wrong ones, over all clients, for 15 minutes and that PSU alone', async () => {
+    const other = await secretTpp(tested, { backchannel_user_code_parameter: true });
+    const guesses = Array.from({ length: 12 }, (_, n) => send({ login_hint: 'carol', user_code: `${n}` }, n % 2 === 0 ? tpp : other));
+    const errors = (await Promise.all((await Promise.all(guesses)).map((response) => response.json()))) as { error: string }[];
+    expect(errors.filter(({ error }) => error === 'invalid_user_code')).toHaveLength(5);
+    expect(errors.filter(({ error }) => error === 'access_denied')).toHaveLength(7);
+    await refuses({ login_hint: 'carol', user_code: '1357' }, 'access_denied', 403);
+    await accepts({ login_hint: 'alice', user_code: '2468' });
+    time.pass(900);
+    await accepts({ login_hint: 'carol', user_code: '1357' });
+  });
+
+  test('that are right cost nothing', async () => {
+    for (let round = 0; round < 8; round += 1) await accepts({ login_hint: 'alice', user_code: '2468' });
+  });
+});

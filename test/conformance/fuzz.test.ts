@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { Route, RouteDoc } from '../../src/api/route.ts';
+import { PATHS } from '../../src/api/surface.ts';
+import { askForEnrolment } from '../../src/demo/phone.ts';
+import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
+import { APPROVER, registration, type TestDevice, testDevice } from '../support/device.ts';
+import { type TestEngine, testEngine } from '../support/engine.ts';
+import { testKey } from '../support/jws.ts';
+import { facts } from '../support/log.ts';
+import { ask, CONSENTS, certificate, lodge, ownToken, type SigningTpp, secretTpp, signingTpp, withCertificate } from '../support/tpp.ts';
+import { inputOf, type Mutation, mutated, mutation, segment } from './support/inputs.ts';
+
+// Over all routes together; the campaign takes longer.
+const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 20);
+
+const MANY = '100000000';
+const SETTINGS = {
+  COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_PSU: MANY,
+  COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_CLIENT: MANY,
+  COUNTERSIGN_LIMITS_DEVICES_PER_PSU: MANY,
+  COUNTERSIGN_REGISTRATION_ENABLED: 'true',
+  COUNTERSIGN_REGISTRATION_REQUIRE_SOFTWARE_STATEMENT: 'false',
+  COUNTERSIGN_REGISTRATION_PER_MINUTE: MANY,
+};
+
+let tested: TestEngine;
+let secret: { client_id: string; client_secret: string };
+let signing: SigningTpp;
+let phone: TestDevice;
+/** Good values, by the names of members and of parts of paths. */
+let good: Readonly<Record<string, readonly unknown[]>>;
+let tokens: readonly string[];
+
+beforeAll(async () => {
+  const keys = new Map();
+  const sandbox = {
+    keys: { get: (psuId: string) => keys.get(psuId), put: (psuId: string, key: object) => void keys.set(psuId, key) },
+    rules: { rules: [] },
+  };
+  tested = await testEngine({ sandbox }, SETTINGS);
+  const redirecting = {
+    ...{
+      grant_types: [CIBA_GRANT, 'authorization_code', 'client_credentials', 'refresh_token'] as const,
+      response_types: ['code'] as const,
+    },
+    ...{ redirect_uris: ['https://tpp.example/callback'], authorization_details_types: ['account_information', 'payment_initiation'] },
+  };
+  const metadata = JSON.parse(JSON.stringify(redirecting));
+  secret = await secretTpp(tested, metadata);
+  signing = await signingTpp(tested, metadata);
+  phone = await testDevice(tested, 'alice');
+  const shown = await phone.retrieve((await ask(tested, secret)).requestId);
+  const granted = await ask(tested, secret);
+  await phone.decide(granted.requestId, 'approved');
+  const { body } = await tested.post('/oauth2/token', { ...secret, grant_type: CIBA_GRANT, auth_req_id: granted.authReqId });
+  const offered = await askForEnrolment(fetch, tested.url, { username: 'alice', password: 'alice' });
+  const registered = await fetch(`${tested.url}/open-banking/0.1/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      client_name: 'Registered',
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: { keys: [testKey('ES256').publicJwk] },
+    }),
+  });
+  const own = (await registered.json()) as Record<string, string>;
+  tokens = [String(body['access_token']), await ownToken(tested, secret), String(own['registration_access_token'])];
+  const authReqId = (await ask(tested, secret)).authReqId;
+  good = {
+    ...{ scope: ['openid', 'openid accounts', 'accounts'], login_hint: ['alice', 'bob'] },
+    ...{
+      grant_type: [CIBA_GRANT, 'refresh_token', 'client_credentials', 'authorization_code', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+    },
+    ...{ auth_req_id: [authReqId, granted.authReqId], refresh_token: [body['refresh_token']], token: tokens },
+    ...{ redirect_uri: ['https://tpp.example/callback'], response_type: ['code'], client_id: [secret.client_id, own['client_id']] },
+    ...{
+      code_challenge: ['x'.repeat(43)],
+      code_challenge_method: ['S256'],
+      state: ['s'],
+      nonce: ['n'],
+      response_mode: ['query', 'jwt', 'form_post'],
+      prompt: ['none', 'login'],
+    },
+    ...{ request_id: [shown.request_id], device_id: [phone.deviceId], consent_id: [await lodge(tested, secret), granted.requestId] },
+    ...{ openbanking_intent_id: [await lodge(tested, secret)], requested_expiry: ['30', 30], action: ['allow', 'deny'] },
+    ...{ answer: [await phone.answer(shown, 'denied', [], { claims: { digest: 'x' } }), await phone.answer(shown, 'approved', ['x'])] },
+    ...{ registration: [await registration(offered, testKey('ES256'), { claims: { name: '' } })], Permissions: [['ReadBalances']] },
+    ...{ authorization_details: ['[{"type":"account_information","actions":["list_accounts"]}]', '[{"type":"payment_initiation"}]'] },
+    ...{ jwks: [{ keys: [testKey('ES256').publicJwk] }], token_endpoint_auth_method: ['private_key_jwt', 'client_secret_basic'] },
+    ...{ Risk: [{}], claims: ['{}'], jwks_uri: ['https://tpp.example/jwks'] },
+  };
+});
+afterAll(() => tested.close());
+
+type Credentials = 'none' | 'good' | 'other' | 'random';
+
+/** One call as it is planned, before what is signed is made. */
+interface Plan {
+  body: unknown;
+  query: unknown;
+  mutations: readonly Mutation[];
+  params: Record<string, unknown>;
+  credentials: Credentials;
+  signed: boolean;
+  type: string | null;
+  noise: string;
+}
+
+const planFor = ({ path, doc }: Route): fc.Arbitrary<Plan> => {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+  return fc.record({
+    body: inputOf(doc?.form ?? doc?.json, good),
+    query: inputOf(doc?.query, good),
+    mutations: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.array(mutation, { maxLength: 3 })),
+    params: fc.record(Object.fromEntries(names.map((name) => [name, fc.oneof(fc.constantFrom(...(good[name] ?? ['x'])), segment)]))),
+    credentials: fc.constantFrom<Credentials>('good', 'good', 'good', 'none', 'other', 'random'),
+    signed: fc.boolean(),
+    type: fc.oneof(
+      { weight: 12, arbitrary: fc.constant(null) },
+      { weight: 1, arbitrary: fc.constantFrom('text/plain', 'application/json;charset=latin1', 'application/jwt', '') },
+    ),
+    noise: fc.string({ unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)), maxLength: 30 }),
+  });
+};
+
+/** The header and the form parameters that say who calls. */
+const credentialsOf = async (doc: RouteDoc, { credentials, noise, signed }: Plan, method: string, target: string, body: string) => {
+  const security = credentials === 'other' ? 'bearer' : doc.security;
+  const header = (authorization: string) => ({ headers: { authorization }, form: {} });
+  if (credentials === 'none' || security === 'none') return { headers: {}, form: {} };
+  if (credentials === 'random') return header(noise);
+  if (security === 'client') return { headers: {}, form: signed ? await signing.authentication() : secret };
+  if (security === 'psu') return header(`Basic ${btoa('alice:alice')}`);
+  if (security === 'device')
+    return header(`DeviceProof ${await phone.proof(method, target.replace(APPROVER, ''), body === '' ? undefined : body)}`);
+  return header(`Bearer ${tokens[security === 'registration token' ? 2 : noise.length % 2]}`);
+};
+
+const pairs = (value: unknown): [string, string][] =>
+  Object.entries(value ?? {}).map(([name, one]) => [name, (typeof one === 'string' ? one : (JSON.stringify(one) ?? '')).toWellFormed()]);
+
+/** Makes the call of a plan, and holds the server to what every call may expect of it. */
+const holds = async (
+  { method, path, doc = { summary: '', security: 'none', answers: {}, errors: [] } }: Route,
+  plan: Plan,
+): Promise<void> => {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(plan.params[name]).toWellFormed() || 'x'));
+  // The good phone, consent and client stay for the calls that come after.
+  const target = method === 'DELETE' ? filled.replace(/[^/]+$/, randomUUID()) : filled;
+  const query = new URLSearchParams(pairs(mutated(plan.query, plan.mutations))).toString();
+  const whole = query === '' ? target : `${target}?${query}`;
+  const value = mutated(plan.body, plan.mutations);
+  const asJson = doc.json === undefined || value === undefined ? '' : (JSON.stringify(value) ?? '');
+  const { headers, form } = await credentialsOf(doc, plan, method, whole, asJson);
+  const takesRequest = path === PATHS.backchannelAuthentication || path === PATHS.pushedAuthorization;
+  let body = asJson;
+  if (doc.form !== undefined) {
+    const { request: _, ...all } = Object.fromEntries(pairs(value));
+    const authenticating = plan.credentials === 'good' ? ['client_id', 'client_secret', 'client_assertion', 'client_assertion_type'] : [];
+    const parameters = Object.fromEntries(Object.entries(all).filter(([name]) => !authenticating.includes(name)));
+    const inside = plan.signed && takesRequest ? { request: await signing.requestObject(Object(value)) } : parameters;
+    const given = new URLSearchParams([...Object.entries({ ...inside, ...form })]);
+    if (plan.mutations.includes('repeat')) given.append([...given.keys()][0] ?? 'x', 'again');
+    body = given.toString();
+  }
+  const type = plan.type ?? (doc.form === undefined ? 'application/json' : 'application/x-www-form-urlencoded');
+  const before = await tested.ports.store.head();
+  const response = await fetch(tested.url + whole, {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...headers,
+      ...(method !== 'GET' && { 'content-type': type }),
+      ...(plan.noise.length % 3 === 0 && withCertificate(certificate())),
+    },
+    ...(method !== 'GET' && { body }),
+  });
+  const text = await response.text();
+  const { status } = response;
+  expect({ status, text, isFault: status >= 500 }).toEqual({ status, text, isFault: false });
+  // Node refuses a header that is too large before anybody here sees it.
+  if (status < 400 || status === 431) return;
+  expect({ status, newFacts: (await facts(tested, before)).map((fact) => fact.type) }).toEqual({ status, newFacts: [] });
+  if (response.headers.get('content-type')?.startsWith('text/html')) expect(path).toMatch(/^\/oauth2\/authorize/);
+  else if (path.startsWith(CONSENTS)) expect(JSON.parse(text)).toEqual(expect.objectContaining({}));
+  else expect(JSON.parse(text)).toEqual({ error: expect.stringMatching(/^[a-z_]+$/), error_description: expect.any(String) });
+};
+
+test(
+  'no input of any route makes a fault, and no refusal a fact',
+  async () => {
+    const { routes } = tested.engine;
+    expect(routes.length).toBeGreaterThan(20);
+    let underWay = Promise.resolve();
+    for (const route of routes) {
+      try {
+        await fc.assert(
+          fc.asyncProperty(planFor(route), (plan) => {
+            underWay = holds(route, plan);
+            return underWay;
+          }),
+          { numRuns: 1_000_000_000, interruptAfterTimeLimit: (SECONDS * 1000) / routes.length, maxSkipsPerRun: 0 },
+        );
+        // The call that the end of the time found under way belongs to this route.
+        await underWay;
+      } catch (error) {
+        throw new Error(`${route.method} ${route.path}`, { cause: error });
+      }
+    }
+  },
+  (SECONDS + 60) * 1000,
+);
+
+test('every route says what it takes, but for the description itself', () =>
+  expect(tested.engine.routes.filter(({ doc }) => doc === undefined).map(({ path }) => path)).toEqual(['/openapi.json', '/docs']));
