@@ -29,11 +29,11 @@ export interface AuthenticatedClient {
 /** Authenticates the client of a call at one of our endpoints, or refuses with `invalid_client`. */
 export type AuthenticateClient = (call: FormCall) => Promise<AuthenticatedClient>;
 
-interface Presented {
-  method: 'assertion' | 'basic' | 'post' | 'certificate';
-  clientId: string;
-  credential: string;
-}
+type Presented = { clientId: string } & (
+  | { method: 'assertion'; assertion: DecodedJws }
+  | { method: 'basic' | 'post'; secret: string }
+  | { method: 'certificate' }
+);
 
 interface KnownClient {
   active: boolean;
@@ -45,6 +45,7 @@ interface KnownClient {
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const ASSERTION_TYPS = ['jwt', 'client-authentication+jwt'];
+
 /**
  * Client authentication by the method that the client is registered with: `private_key_jwt` (RFC 7523), `tls_client_auth` and
  * `self_signed_tls_client_auth` (RFC 8705, section 2), `client_secret_basic` and `client_secret_post` (RFC 6749, section 2.3.1).
@@ -73,13 +74,11 @@ export const makeAuthenticateClient = (deps: {
     const { metadata } = client;
     const method: AuthMethod = metadata.token_endpoint_auth_method;
     switch (presented.method) {
-      case 'assertion': {
-        const decoded = method === 'private_key_jwt' ? jws.decode(presented.credential) : null;
-        return decoded !== null && (await checkAssertion(decoded, { clientId, metadata }, ASSERTION_TYPS));
-      }
+      case 'assertion':
+        return method === 'private_key_jwt' && (await checkAssertion(presented.assertion, { clientId, metadata }, ASSERTION_TYPS));
       case 'basic':
       case 'post': {
-        const given = Buffer.from(ids.hash(presented.credential));
+        const given = Buffer.from(ids.hash(presented.secret));
         return method === `client_secret_${presented.method}` && client.secretHash !== null && timingSafeEqual(client.secretHash, given);
       }
       case 'certificate':
@@ -127,14 +126,15 @@ const presentedBy = ({ form, headers: { authorization } }: FormCall, jws: JwsRea
   if (ways.length > 1) throw new OAuthError('invalid_request', 'only one way of client authentication may be used');
   if (authorization !== undefined) return basic(authorization, form);
   if (assertion !== undefined) {
-    const subject = form['client_assertion_type'] === ASSERTION_TYPE ? jws.decode(assertion)?.claims['sub'] : undefined;
-    if (typeof subject !== 'string' || (form['client_id'] ?? subject) !== subject)
+    const decoded = form['client_assertion_type'] === ASSERTION_TYPE ? jws.decode(assertion) : null;
+    const subject = decoded?.claims['sub'];
+    if (!decoded || typeof subject !== 'string' || (form['client_id'] ?? subject) !== subject)
       throw new OAuthError('invalid_client', 'client authentication failed');
-    return { method: 'assertion', clientId: subject, credential: assertion };
+    return { method: 'assertion', clientId: subject, assertion: decoded };
   }
   const clientId = form['client_id'];
   if (clientId === undefined) throw new OAuthError('invalid_client', 'client authentication is missing');
-  return secret === undefined ? { method: 'certificate', clientId, credential: '' } : { method: 'post', clientId, credential: secret };
+  return secret === undefined ? { method: 'certificate', clientId } : { method: 'post', clientId, secret };
 };
 
 const basic = (authorization: string, form: Form): Presented => {
@@ -145,11 +145,9 @@ const basic = (authorization: string, form: Form): Presented => {
   if (scheme.toLowerCase() !== 'basic' || colon < 1) throw failed();
   try {
     // RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
-    const [clientId, credential] = [text.slice(0, colon), text.slice(colon + 1)].map((part) =>
-      decodeURIComponent(part.replaceAll('+', ' ')),
-    );
-    if (clientId === undefined || credential === undefined || (form['client_id'] ?? clientId) !== clientId) throw failed();
-    return { method: 'basic', clientId, credential };
+    const [clientId, secret] = [text.slice(0, colon), text.slice(colon + 1)].map((part) => decodeURIComponent(part.replaceAll('+', ' ')));
+    if (clientId === undefined || secret === undefined || (form['client_id'] ?? clientId) !== clientId) throw failed();
+    return { method: 'basic', clientId, secret };
   } catch {
     throw failed();
   }
