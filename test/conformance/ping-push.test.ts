@@ -37,8 +37,8 @@ beforeAll(async () => {
   ping = await pingClient('/ping');
 });
 afterAll(async () => {
-  await host.close();
-  await wire.close();
+  await host?.close();
+  await wire?.close();
 });
 
 const client = (mode: 'ping' | 'push', path: string, more = {}) =>

@@ -1,140 +1,134 @@
-import { createHash, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { exportJWK, generateKeyPair } from 'jose';
 import * as openid from 'openid-client';
-import { issueClientCertificate } from '../../src/adapters/tls/certificates.ts';
 import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
-import { browser, decide, signIn } from '../support/browser.ts';
-import { type Served, served } from '../support/served.ts';
+import {
+  authorizationParameters,
+  boundTo,
+  lodgeConsent,
+  type OpenidStage,
+  openidStage,
+  type TppMetadata,
+  thumbprintOf,
+} from '../support/openid-stage.ts';
+import { redirecting } from '../support/redirecting.ts';
 
-const CALLBACK = 'https://tpp.example/callback';
-
-let engine: Served;
-let ca: string;
-let alice: { username: string; password: string };
+let stage: OpenidStage;
 beforeAll(async () => {
-  engine = await served();
-  ca = readFileSync(`${engine.config.dataDir}/tls/ca.pem`, 'utf8');
-  [alice = { username: '', password: '' }] = engine.serving.sandbox?.psus ?? [];
+  stage = await openidStage();
 });
-afterAll(() => engine.serving.close());
+afterAll(() => stage?.close());
 
-const now = () => Math.floor(Date.now() / 1000);
-const authority = () => ({ certificate: ca, key: readFileSync(`${engine.config.dataDir}/tls/ca.key`, 'utf8') });
-const thumbprint = (certificate: string) => createHash('sha256').update(new X509Certificate(certificate).raw).digest('base64url');
-const claimsIn = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
+const FAPI_1: TppMetadata = { ...redirecting, profile: 'fapi1-advanced' };
+const FAPI_2: TppMetadata = { ...redirecting, profile: 'fapi2', response_types: ['code'] };
 
-/** A client with a key and a certificate, as openid-client plays it. */
-const tppOf = async (profile: 'fapi1-advanced' | 'fapi2', metadata: object = {}, { dpop = false } = {}) => {
-  const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const clientId = await engine.client({
-    client_name: 'Redirecting TPP',
-    profile,
-    token_endpoint_auth_method: 'private_key_jwt',
-    jwks: { keys: [{ ...(await exportJWK(publicKey)), kty: 'EC', kid: 'tpp-1' }] },
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: profile === 'fapi2' ? ['code'] : ['code', 'code id_token'],
-    redirect_uris: [CALLBACK],
-    ...(dpop && { tls_client_certificate_bound_access_tokens: false, dpop_bound_access_tokens: true }),
-    ...metadata,
-  });
-  const identity = await issueClientCertificate(authority(), { commonName: 'Redirecting TPP' }, now());
-  const key = { key: privateKey, kid: 'tpp-1' };
-  const config = await openid.discovery(
-    new URL(engine.config.issuer),
-    clientId,
-    { use_mtls_endpoint_aliases: !dpop, id_token_signed_response_alg: 'ES256', authorization_signed_response_alg: 'ES256' },
-    openid.PrivateKeyJwt(key, {
-      [openid.modifyAssertion]: (_header, payload) => {
-        payload['aud'] = engine.config.issuer;
-      },
-    }),
-    { [openid.customFetch]: trustingFetch(ca, identity) as openid.CustomFetch },
+describe('openid-client plays the code flow of FAPI 2', () => {
+  test.each(['the proof at PAR', 'dpop_jkt'])(
+    'with PAR, PKCE, private_key_jwt and DPoP, %s binding the code to its key',
+    async (binding) => {
+      const tpp = await stage.tppOf({ ...FAPI_2, dpop_bound_access_tokens: true });
+      const { config } = tpp;
+      const bound = { DPoP: openid.getDPoPHandle(config, await openid.randomDPoPKeyPair('ES256')) };
+      const foreign = { DPoP: openid.getDPoPHandle(config, await openid.randomDPoPKeyPair('ES256')) };
+      const jkt = await bound.DPoP.calculateThumbprint();
+      const consent = await lodgeConsent(tpp, bound);
+
+      const { parameters, checks } = await authorizationParameters({ openbanking_intent_id: consent.consentId });
+      const url =
+        binding === 'dpop_jkt'
+          ? await openid.buildAuthorizationUrlWithPAR(config, { ...parameters, dpop_jkt: jkt })
+          : await openid.buildAuthorizationUrlWithPAR(config, parameters, bound);
+      expect([...url.searchParams.keys()].sort()).toEqual(['client_id', 'request_uri']);
+      const back = await stage.answeredAt(url);
+      const stolen = openid.authorizationCodeGrant(config, back, checks, undefined, foreign);
+      await expect(stolen).rejects.toMatchObject({ error: 'invalid_grant' });
+      const tokens = await openid.authorizationCodeGrant(config, back, { ...checks, idTokenExpected: true }, undefined, bound);
+      expect([tokens.token_type, boundTo(tokens.access_token)]).toEqual(['dpop', { jkt }]);
+      expect(await consent.status()).toBe('Authorised');
+
+      const { sub = '' } = tokens.claims() ?? {};
+      const refreshed = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '', undefined, bound);
+      expect([refreshed.token_type, boundTo(refreshed.access_token)]).toEqual(['dpop', { jkt }]);
+      await expect(openid.refreshTokenGrant(config, tokens.refresh_token ?? '', undefined, foreign)).rejects.toMatchObject({
+        error: 'invalid_grant',
+      });
+      for (const { access_token: token } of [tokens, refreshed]) {
+        expect(await openid.fetchUserInfo(config, token, sub, bound)).toMatchObject({ sub, openbanking_intent_id: consent.consentId });
+        await expect(openid.fetchUserInfo(config, token, sub, foreign)).rejects.toMatchObject({ status: 401 });
+        await expect(openid.fetchUserInfo(config, token, sub)).rejects.toMatchObject({ status: 401 });
+      }
+    },
   );
-  const verifier = openid.randomPKCECodeVerifier();
-  const parameters = {
-    redirect_uri: CALLBACK,
-    scope: 'openid accounts',
-    state: openid.randomState(),
-    nonce: openid.randomNonce(),
-    code_challenge: await openid.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: 'S256',
-  };
-  return { config, key, parameters, verifier, clientId, bound: thumbprint(identity.certificate) };
-};
 
-/** Alice follows a link, signs in, approves, and is sent back: to this URL. */
-const approvedAt = async (url: URL): Promise<URL> => {
-  const at = browser(engine.config.issuer, trustingFetch(ca) as Parameters<typeof browser>[1]);
-  const page = await signIn(at, await at.get(url.href), alice.username, alice.password);
-  return new URL((await decide(at, page, 'approved')).goesTo ?? '');
-};
+  test.each(['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'] as const)(
+    'with PAR, PKCE, %s and tokens bound to its certificate',
+    async (method) => {
+      const tpp = await stage.tppOf({ ...FAPI_2, token_endpoint_auth_method: method });
+      const { config, identity } = tpp;
+      if (identity === null) throw new Error('it has a certificate');
+      const cnf = { 'x5t#S256': thumbprintOf(identity) };
+      const consent = await lodgeConsent(tpp);
 
-describe('openid-client gets tokens by the redirect flow', () => {
-  test('with PAR, PKCE, private_key_jwt and a certificate', async () => {
-    const { config, parameters, verifier, bound } = await tppOf('fapi2');
-    const back = await approvedAt(await openid.buildAuthorizationUrlWithPAR(config, parameters));
-    const checks = { pkceCodeVerifier: verifier, expectedState: parameters.state, expectedNonce: parameters.nonce, idTokenExpected: true };
-    const tokens = await openid.authorizationCodeGrant(config, back, checks);
-    expect(tokens.claims()).toMatchObject({ acr: 'urn:openbanking:psd2:ca', auth_time: expect.any(Number) });
-    expect(claimsIn(tokens.access_token).cnf).toEqual({ 'x5t#S256': bound });
-    const refreshed = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '');
-    expect(claimsIn(refreshed.access_token).cnf).toEqual({ 'x5t#S256': bound });
-  });
+      const { parameters, checks } = await authorizationParameters({ openbanking_intent_id: consent.consentId });
+      const back = await stage.answeredAt(await openid.buildAuthorizationUrlWithPAR(config, parameters));
+      const tokens = await openid.authorizationCodeGrant(config, back, { ...checks, idTokenExpected: true });
+      expect(tokens.claims()).toMatchObject({ acr: 'urn:openbanking:psd2:ca', auth_time: expect.any(Number) });
+      expect([tokens.token_type, boundTo(tokens.access_token)]).toEqual(['bearer', cnf]);
+      expect(await consent.status()).toBe('Authorised');
 
-  test('with PAR, PKCE, private_key_jwt and DPoP', async () => {
-    const { config, parameters, verifier } = await tppOf('fapi2', {}, { dpop: true });
-    const DPoP = openid.getDPoPHandle(config, await openid.randomDPoPKeyPair('ES256'));
-    const url = await openid.buildAuthorizationUrlWithPAR(config, parameters, { DPoP });
-    const checks = { pkceCodeVerifier: verifier, expectedState: parameters.state, expectedNonce: parameters.nonce };
-    const back = await approvedAt(url);
-    const otherKey = openid.getDPoPHandle(config, await openid.randomDPoPKeyPair('ES256'));
-    await expect(openid.authorizationCodeGrant(config, back, checks, undefined, { DPoP: otherKey })).rejects.toMatchObject({
-      error: 'invalid_grant',
-    });
-    const tokens = await openid.authorizationCodeGrant(config, back, checks, undefined, { DPoP });
-    expect(tokens.token_type).toBe('dpop');
-    expect(claimsIn(tokens.access_token).cnf).toEqual({ jkt: expect.any(String) });
-  });
-
-  test('with a signed request by value and code id_token', async () => {
-    const { config, key, parameters, verifier } = await tppOf('fapi1-advanced');
-    openid.useCodeIdTokenResponseType(config);
-    openid.enableDetachedSignatureResponseChecks(config);
-    const url = await openid.buildAuthorizationUrlWithJAR(config, { ...parameters, response_type: 'code id_token' }, key, {
-      [openid.modifyAssertion]: (_header, payload) => {
-        payload['nbf'] = now();
-      },
-    });
-    const checks = { pkceCodeVerifier: verifier, expectedState: parameters.state, expectedNonce: parameters.nonce };
-    const tokens = await openid.authorizationCodeGrant(config, await approvedAt(url), checks);
-    expect(tokens.claims()?.sub).toEqual(expect.any(String));
-  });
-
-  test('with a signed request that was pushed, and a signed response', async () => {
-    const { config, key, parameters, verifier } = await tppOf('fapi1-advanced');
-    openid.useJwtResponseMode(config);
-    const signed = await openid.buildAuthorizationUrlWithJAR(config, { ...parameters, response_type: 'code' }, key, {
-      [openid.modifyAssertion]: (_header, payload) => {
-        payload['nbf'] = now();
-      },
-    });
-    const url = await openid.buildAuthorizationUrlWithPAR(config, { request: signed.searchParams.get('request') ?? '' });
-    const back = await approvedAt(url);
-    expect([...back.searchParams.keys()]).toEqual(['response']);
-    const checks = { pkceCodeVerifier: verifier, expectedState: parameters.state, expectedNonce: parameters.nonce };
-    expect((await openid.authorizationCodeGrant(config, back, checks)).id_token).toBeDefined();
-  });
+      const { sub = '' } = tokens.claims() ?? {};
+      const refreshed = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '');
+      expect([refreshed.token_type, boundTo(refreshed.access_token)]).toEqual(['bearer', cnf]);
+      for (const { access_token: token } of [tokens, refreshed])
+        expect(await openid.fetchUserInfo(config, token, sub)).toMatchObject({ sub, openbanking_intent_id: consent.consentId });
+      const another = await stage.identityOf('Another');
+      for (const thief of [trustingFetch(stage.ca), trustingFetch(stage.ca, another)]) {
+        config[openid.customFetch] = thief as openid.CustomFetch;
+        await expect(openid.fetchUserInfo(config, tokens.access_token, sub)).rejects.toMatchObject({ status: 401 });
+      }
+    },
+  );
 
   test('and is told when the PSU refuses', async () => {
-    const { config, parameters, verifier } = await tppOf('fapi2');
-    const at = browser(engine.config.issuer, trustingFetch(ca) as Parameters<typeof browser>[1]);
-    const login = await at.get((await openid.buildAuthorizationUrlWithPAR(config, parameters)).href);
-    const done = await decide(at, await signIn(at, login, alice.username, alice.password), 'denied');
-    const checks = { pkceCodeVerifier: verifier, expectedState: parameters.state };
-    await expect(openid.authorizationCodeGrant(config, new URL(done.goesTo ?? ''), checks)).rejects.toMatchObject({
-      error: 'access_denied',
-    });
+    const { config } = await stage.tppOf(FAPI_2);
+    const { parameters, checks } = await authorizationParameters();
+    const back = await stage.answeredAt(await openid.buildAuthorizationUrlWithPAR(config, parameters), 'denied');
+    await expect(openid.authorizationCodeGrant(config, back, checks)).rejects.toMatchObject({ error: 'access_denied' });
+  });
+});
+
+describe('openid-client plays the code flow of FAPI 1', () => {
+  test('with a signed request (JAR) by value and code id_token', async () => {
+    const { config, key, identity } = await stage.tppOf(FAPI_1);
+    openid.useCodeIdTokenResponseType(config);
+    openid.enableDetachedSignatureResponseChecks(config);
+    const { parameters, checks } = await authorizationParameters({ response_type: 'code id_token' });
+    const back = await stage.answeredAt(await openid.buildAuthorizationUrlWithJAR(config, parameters, key));
+    expect([back.search, new URLSearchParams(back.hash.slice(1)).has('id_token')]).toEqual(['', true]);
+    const tokens = await openid.authorizationCodeGrant(config, back, checks);
+    expect(tokens.claims()?.sub).toEqual(expect.any(String));
+    expect(boundTo(tokens.access_token)).toEqual({ 'x5t#S256': identity && thumbprintOf(identity) });
+  });
+
+  test.each(['by value', 'that was pushed'])('with a signed request (JAR) %s and a signed response (JARM)', async (way) => {
+    const { config, key, identity } = await stage.tppOf(FAPI_1);
+    openid.useJwtResponseMode(config);
+    const { parameters, checks } = await authorizationParameters();
+    const byValue = await openid.buildAuthorizationUrlWithJAR(config, parameters, key);
+    const request = byValue.searchParams.get('request') ?? '';
+    const back = await stage.answeredAt(way === 'by value' ? byValue : await openid.buildAuthorizationUrlWithPAR(config, { request }));
+    expect([...back.searchParams.keys()]).toEqual(['response']);
+    const tokens = await openid.authorizationCodeGrant(config, back, { ...checks, idTokenExpected: true });
+    const refreshed = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '');
+    for (const { access_token: token } of [tokens, refreshed])
+      expect(boundTo(token)).toEqual({ 'x5t#S256': identity && thumbprintOf(identity) });
+  });
+
+  test('and is told in a signed response when the PSU refuses', async () => {
+    const { config, key } = await stage.tppOf(FAPI_1);
+    openid.useJwtResponseMode(config);
+    const { parameters, checks } = await authorizationParameters();
+    const back = await stage.answeredAt(await openid.buildAuthorizationUrlWithJAR(config, parameters, key), 'denied');
+    expect([...back.searchParams.keys()]).toEqual(['response']);
+    await expect(openid.authorizationCodeGrant(config, back, checks)).rejects.toMatchObject({ error: 'access_denied' });
   });
 });

@@ -1,22 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as openid from 'openid-client';
-import { issueClientCertificate } from '../../src/adapters/tls/certificates.ts';
-import { accountsIn, askForEnrolment, enrol, type Phone } from '../../src/demo/phone.ts';
+import type { Identity } from '../../src/adapters/tls/servers.ts';
 import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
 import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
 import { bearer, type Ecosystem, startEcosystem } from '../api/registration/ecosystem.ts';
 import { signJws, testKey } from '../support/jws.ts';
-import { type Served, served, temporaryFolder } from '../support/served.ts';
+import { authorizationParameters, boundTo, cibaParameters, type OpenidStage, openidStage, thumbprintOf } from '../support/openid-stage.ts';
+import { redirecting } from '../support/redirecting.ts';
+import { temporaryFolder } from '../support/served.ts';
 
 const INITIAL = 'initial-access-token-of-the-test';
 
 let ecosystem: Ecosystem;
-let engine: Served;
-let ca: string;
-let phone: Phone;
+let stage: OpenidStage;
 beforeAll(async () => {
   ecosystem = await startEcosystem();
   const folder = temporaryFolder();
@@ -28,20 +27,14 @@ beforeAll(async () => {
     COUNTERSIGN_REGISTRATION_INITIAL_ACCESS_TOKEN_FILE: join(folder, 'token'),
     COUNTERSIGN_REGISTRATION_SANDBOX_JWKS_FILE: join(folder, 'directory.json'),
   };
-  engine = await served(settings, { outbound: ecosystem.outbound });
-  ca = readFileSync(`${engine.config.dataDir}/tls/ca.pem`, 'utf8');
-  const [alice] = engine.serving.sandbox?.psus ?? [];
-  const offer = await askForEnrolment(trustingFetch(ca), engine.config.issuer, alice as { username: string; password: string });
-  phone = await enrol(trustingFetch(ca), offer, { alg: 'EdDSA' });
+  stage = await openidStage(settings, { outbound: ecosystem.outbound });
 });
 afterAll(async () => {
-  await engine.serving.close();
-  await ecosystem.close();
+  await stage?.close();
+  await ecosystem?.close();
 });
 
 const now = () => Math.floor(Date.now() / 1000);
-const identityOf = (commonName: string) =>
-  issueClientCertificate({ certificate: ca, key: readFileSync(`${engine.config.dataDir}/tls/ca.key`, 'utf8') }, { commonName }, now());
 
 const wanted = {
   client_name: 'Registers itself',
@@ -50,18 +43,17 @@ const wanted = {
   token_endpoint_auth_method: 'private_key_jwt',
 };
 
-const registerWith = async (metadata: object, initialAccessToken: string, identity: Awaited<ReturnType<typeof identityOf>>) => {
-  const key = await crypto.subtle.importKey(
-    'pkcs8',
-    ecosystem.softwareKey.privateKey.export({ format: 'der', type: 'pkcs8' }),
-    { name: 'ECDSA', namedCurve: 'P-256' },
-    false,
-    ['sign'],
-  );
+const softwareKey = async () => {
+  const der = ecosystem.softwareKey.privateKey.export({ format: 'der', type: 'pkcs8' });
+  const key = await crypto.subtle.importKey('pkcs8', der, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
+  return { key, kid: ecosystem.softwareKey.kid };
+};
+
+const registerWith = async (metadata: object, initialAccessToken: string, identity: Identity) => {
   const members = { ...metadata, id_token_signed_response_alg: 'ES256' } as Partial<openid.ClientMetadata>;
-  const authentication = openid.PrivateKeyJwt({ key, kid: ecosystem.softwareKey.kid });
-  const fetch = trustingFetch(ca, identity) as openid.CustomFetch;
-  const registered = await openid.dynamicClientRegistration(new URL(engine.config.issuer), members, authentication, {
+  const authentication = openid.PrivateKeyJwt(await softwareKey());
+  const fetch = trustingFetch(stage.ca, identity) as openid.CustomFetch;
+  const registered = await openid.dynamicClientRegistration(new URL(stage.issuer), members, authentication, {
     initialAccessToken,
     [openid.customFetch]: fetch,
   });
@@ -76,34 +68,29 @@ const registerWith = async (metadata: object, initialAccessToken: string, identi
 const ceremony = async (tpp: openid.Configuration, bindingMessage: string) => {
   const clientId = tpp.clientMetadata().client_id;
   const at = now();
-  const claims = { iss: clientId, aud: engine.config.issuer, jti: randomUUID(), iat: at, nbf: at, exp: at + 300 };
-  const parameters = { scope: 'openid accounts', login_hint: 'alice', binding_message: bindingMessage };
-  const asked = await openid.initiateBackchannelAuthentication(tpp, {
-    request: await signJws(ecosystem.softwareKey, { ...claims, ...parameters }),
-  });
-  const polling = openid.pollBackchannelAuthenticationGrant(tpp, asked);
+  const claims = { iss: clientId, aud: stage.issuer, jti: randomUUID(), iat: at, nbf: at, exp: at + 300 };
+  const request = await signJws(ecosystem.softwareKey, { ...claims, ...cibaParameters(bindingMessage) });
+  const polling = openid.pollBackchannelAuthenticationGrant(tpp, await openid.initiateBackchannelAuthentication(tpp, { request }));
   polling.catch(() => undefined);
-  const request = (await phone.requests()).find((waiting) => waiting.binding_message === bindingMessage);
-  const shown = await phone.retrieve(request?.request_id ?? '');
-  await phone.send(shown.request_id, await phone.sign(shown, 'approved', accountsIn(shown)));
+  await stage.answer(bindingMessage);
   return polling;
 };
 
 /** Calls the registration endpoint, or a registration, as it is served. */
 const call = (url: string, method: string, token: unknown, body?: string, type = 'application/json') =>
-  trustingFetch(ca)(url, {
+  trustingFetch(stage.ca)(url, {
     method,
     headers: { ...bearer(String(token)), ...(body !== undefined && { 'content-type': type }) },
     ...(body !== undefined && { body }),
   });
 
 describe('openid-client registers itself', () => {
-  test('and is at once a client of FAPI-CIBA, with other keys later, until it ends', async () => {
-    const identity = await identityOf('Registered');
+  test('(DCR) and goes through whole CIBA ceremonies at once, with other keys later, until it ends', async () => {
+    const identity = await stage.identityOf('Registered');
     const keys = { jwks: { keys: [ecosystem.softwareKey.publicJwk] } };
     const tpp = await registerWith({ ...wanted, ...keys }, INITIAL, identity);
     const { registration_access_token: token, registration_client_uri: uri, client_id: clientId } = tpp.clientMetadata();
-    expect(uri).toBe(`${engine.config.issuer}/open-banking/0.1/register/${clientId}`);
+    expect(uri).toBe(`${stage.issuer}/open-banking/0.1/register/${clientId}`);
     expect((await ceremony(tpp, 'REGISTERED-1')).claims()).toMatchObject({ aud: clientId });
 
     const moved = await call(String(uri), 'PUT', token, JSON.stringify({ ...wanted, jwks_uri: ecosystem.jwksUri }));
@@ -116,13 +103,28 @@ describe('openid-client registers itself', () => {
     await expect(openid.tokenIntrospection(tpp, tokens.access_token)).rejects.toMatchObject({ error: 'invalid_client' });
   });
 
+  test('(DCR) and goes through a whole code flow at once, with JAR and JARM', async () => {
+    const identity = await stage.identityOf('Redirecting');
+    const keys = { jwks: { keys: [ecosystem.softwareKey.publicJwk] } };
+    const members = { ...wanted, ...redirecting, authorization_signed_response_alg: 'ES256' };
+    const tpp = await registerWith({ ...members, ...keys }, INITIAL, identity);
+    openid.useJwtResponseMode(tpp);
+    const { parameters, checks } = await authorizationParameters();
+    const back = await stage.answeredAt(await openid.buildAuthorizationUrlWithJAR(tpp, parameters, await softwareKey()));
+    expect([...back.searchParams.keys()]).toEqual(['response']);
+    const tokens = await openid.authorizationCodeGrant(tpp, back, { ...checks, idTokenExpected: true });
+    expect(tokens.claims()).toMatchObject({ aud: tpp.clientMetadata().client_id });
+    const refreshed = await openid.refreshTokenGrant(tpp, tokens.refresh_token ?? '');
+    for (const { access_token: token } of [tokens, refreshed]) expect(boundTo(token)).toEqual({ 'x5t#S256': thumbprintOf(identity) });
+  });
+
   test('only with the initial access token', async () => {
-    const identity = await identityOf('Unknown');
+    const identity = await stage.identityOf('Unknown');
     const keys = { jwks: { keys: [testKey('ES256').publicJwk] } };
     await expect(registerWith({ ...wanted, ...keys }, 'another', identity)).rejects.toMatchObject({
       cause: [{ scheme: 'bearer', parameters: { error: 'invalid_token' } }],
     });
-    const refused = await trustingFetch(ca)(`${engine.config.issuer}/oauth2/register`, {
+    const refused = await trustingFetch(stage.ca)(`${stage.issuer}/oauth2/register`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: '{}',
@@ -131,7 +133,7 @@ describe('openid-client registers itself', () => {
   });
 
   test('with a software statement, whose keys it signs with from then on', async () => {
-    const identity = await identityOf('With a statement');
+    const identity = await stage.identityOf('With a statement');
     const tpp = await registerWith({ ...wanted, software_statement: await ecosystem.statement() }, INITIAL, identity);
     expect(tpp.clientMetadata()).toMatchObject({ client_name: 'The Software', jwks_uri: ecosystem.jwksUri });
     expect((await ceremony(tpp, 'STATEMENT-1')).claims()).toMatchObject({ acr: 'urn:openbanking:psd2:sca' });
@@ -142,7 +144,7 @@ test('a signed request registers as in the reference', async () => {
   const at = now();
   const claims = {
     iss: 'software-1',
-    aud: engine.config.issuer,
+    aud: stage.issuer,
     iat: at,
     exp: at + 300,
     jti: randomUUID(),
@@ -166,7 +168,7 @@ test('a signed request registers as in the reference', async () => {
   };
   const request = await signJws(ecosystem.softwareKey, { ...claims, ...members });
   const { backchannel_user_code_parameter_supported: _, application_type: _type, ...echoed } = members;
-  const response = await call(`${engine.config.issuer}/open-banking/0.1/register`, 'POST', INITIAL, request, 'application/jwt');
+  const response = await call(`${stage.issuer}/open-banking/0.1/register`, 'POST', INITIAL, request, 'application/jwt');
   expect([response.status, await response.json()]).toMatchObject([
     201,
     { ...echoed, scope: 'openid accounts', client_name: 'The Software' },

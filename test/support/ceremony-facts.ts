@@ -71,11 +71,14 @@ export const lodged: OfConsent<'ConsentLodged'> = {
 };
 export const authorisedBy = (requestId: string): OfConsent<'ConsentAuthorised'> => ({
   type: 'ConsentAuthorised',
-  data: { requestId, psuId: 'alice', deviceId: 'phone', digest: 'digest', at: 1020 },
+  data: { requestId, psuId: 'alice', deviceId: 'phone', digest: 'digest', at: 1020, hasAuthorizationDetails: false },
   personal: { accountIds: ['account-1'], authorizationDetails: null },
 });
 export const authorised = authorisedBy(ID);
-export const rejected: OfConsent<'ConsentRejected'> = { type: 'ConsentRejected', data: authorised.data };
+export const rejected: OfConsent<'ConsentRejected'> = {
+  type: 'ConsentRejected',
+  data: { requestId: ID, psuId: 'alice', deviceId: 'phone', digest: 'digest', at: 1020 },
+};
 export const revoked: OfConsent<'ConsentRevoked'> = { type: 'ConsentRevoked', data: { by: 'psu', at: 1025 } };
 export const ended: OfConsent<'ConsentExpired'> = { type: 'ConsentExpired', data: { at: 5000 } };
 

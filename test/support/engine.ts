@@ -75,6 +75,10 @@ export const testEngine = async (
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const { config } = loadConfig({ env: settings, cwd: '/nonexistent' });
   const faults: unknown[] = [];
+  const stopServer = async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
   const engine = await startEngine(ports, {
     config: { ...config, issuer: url, tokens: { ...config.tokens, audience: url } },
     mtlsBase: url.replace('127.0.0.1', 'localhost'),
@@ -83,6 +87,9 @@ export const testEngine = async (
     onFault: (_what, error) => faults.push(error),
     ...(nowMs !== undefined && { nowMs }),
     sandbox,
+  }).catch(async (error) => {
+    await stopServer();
+    throw error;
   });
   const asOperator = (clientId: string) => ({
     id: systemIds.uuid(),
@@ -126,8 +133,7 @@ export const testEngine = async (
     log: () => ports.store.readAll(0, 1_000_000),
     faults,
     async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await stopServer();
       await engine.stop();
       await ports.store.close();
       if (faults.length > 0) throw new AggregateError(faults, 'the engine had faults');

@@ -14,14 +14,14 @@ import { CALLBACK } from './redirecting.ts';
 import { type Served, served } from './served.ts';
 import { CONSENTS } from './tpp.ts';
 
-type Metadata = Partial<z.input<typeof clientMetadata>>;
+export type TppMetadata = Partial<z.input<typeof clientMetadata>>;
 type Verdict = 'approved' | 'denied';
 
 /** A registered client that openid-client plays. */
 export interface OpenidTpp {
   config: openid.Configuration;
   clientId: string;
-  key: { key: CryptoKey; kid: string };
+  key: { key: openid.CryptoKey; kid: string };
   identity: Identity | null;
   /** The paths that it has called. */
   calls: readonly string[];
@@ -39,7 +39,7 @@ export interface OpenidStage {
   /** A certificate that the engine trusts. */
   identityOf(commonName: string): Promise<Identity>;
   /** Registers a client: of FAPI-CIBA, with `private_key_jwt`, ES256 and a certificate, unless its metadata say something else. */
-  tppOf(metadata?: Metadata, alg?: 'ES256' | 'PS256'): Promise<OpenidTpp>;
+  tppOf(metadata?: TppMetadata, alg?: 'ES256' | 'PS256'): Promise<OpenidTpp>;
   /** What openid-client knows a client by that connects with this certificate. */
   discovered(clientId: string, auth: openid.ClientAuth, identity?: Identity | null, metadata?: object): Promise<openid.Configuration>;
   /** The phone answers the request that came with this message. */
@@ -66,7 +66,7 @@ const staged = async (engine: Served): Promise<OpenidStage> => {
   const [alice = { username: '', password: '' }] = engine.serving.sandbox?.psus ?? [];
   const fetch = trustingFetch(ca);
   const phone = await enrol(fetch, await askForEnrolment(fetch, issuer, alice), { alg: 'EdDSA' });
-  const identityOf = (commonName: string) => issueClientCertificate(authority, { commonName }, now());
+  const identityOf = (commonName: string) => issueClientCertificate(authority, { commonName, organization: 'TPP' }, now());
 
   const discovered: OpenidStage['discovered'] = (clientId, auth, identity = null, metadata = {}) =>
     openid.discovery(
@@ -90,9 +90,9 @@ const staged = async (engine: Served): Promise<OpenidStage> => {
       const full = {
         client_name: name,
         token_endpoint_auth_method: method,
-        jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: key.kid }, ...certificateKey] as [{ kty: 'EC' }] },
+        jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: key.kid }, ...certificateKey] as { kty: 'EC' | 'RSA' }[] },
         tls_client_certificate_bound_access_tokens: !byDpop,
-        ...(method === 'tls_client_auth' && { tls_client_auth_subject_dn: `CN=${name}` }),
+        ...(method === 'tls_client_auth' && { tls_client_auth_subject_dn: `CN=${name},O=TPP` }),
         ...metadata,
       };
       const clientId = await engine.client(checkMetadata(clientMetadata.parse(full)));
@@ -136,12 +136,6 @@ const staged = async (engine: Served): Promise<OpenidStage> => {
 };
 
 const now = () => Math.floor(Date.now() / 1000);
-
-/** What a client of the redirect flow is registered with besides. */
-export const REDIRECTING = {
-  grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-  redirect_uris: [CALLBACK],
-} satisfies Metadata;
 
 /** A CIBA client's request for Alice's consent. */
 export const cibaParameters = (bindingMessage: string) => ({

@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { z } from 'zod';
+import type { clientMetadata } from '../../src/domain/client/metadata.ts';
 import { type Browser, browser, decide, signIn, type Visited } from './browser.ts';
 import type { TestEngine } from './engine.ts';
 import { secretTpp } from './tpp.ts';
@@ -11,7 +13,7 @@ export const redirecting = {
   grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
   response_types: ['code', 'code id_token'],
   redirect_uris: [CALLBACK],
-} satisfies object;
+} satisfies Partial<z.input<typeof clientMetadata>>;
 
 /** A verifier with its S256 challenge (RFC 7636). */
 export const pkce = () => {

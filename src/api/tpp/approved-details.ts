@@ -6,7 +6,7 @@ import type { Sealer } from '../../domain/ports/sealer.ts';
 
 /** The authorization details that a consent was authorised with (RFC 9396): null where none were asked for, or the PSU was erased. */
 export const detailsOf = (state: Consent, sealer: Sealer): readonly AuthorizationDetail[] | null => {
-  if (state.status === 'absent' || state.authorisation === null) return null;
+  if (state.status === 'absent' || !state.authorisation?.hasAuthorizationDetails) return null;
   return consentEvents.open('ConsentAuthorised', state.authorisation.sealed, sealer)?.authorizationDetails ?? null;
 };
 

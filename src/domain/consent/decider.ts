@@ -11,6 +11,7 @@ export interface Authorisation {
   requestId: string;
   psuId: string;
   at: number;
+  hasAuthorizationDetails: boolean;
   sealed: Sealed;
 }
 
@@ -76,7 +77,7 @@ export const lodge =
 
 /** The answer to a request becomes the consent's: the persist. */
 export interface Persist {
-  data: DataOf<'ConsentAuthorised'>;
+  data: DataOf<'ConsentRejected'>;
   accountIds: readonly string[];
   /** What was approved of the authorization details that were asked for, or null where none were. */
   authorizationDetails: readonly AuthorizationDetail[] | null;
@@ -90,7 +91,7 @@ export const authorise =
   (state) => {
     const authorised: ConsentFact = {
       type: 'ConsentAuthorised',
-      data,
+      data: { ...data, hasAuthorizationDetails: authorizationDetails !== null },
       personal: { accountIds: [...accountIds], authorizationDetails: authorizationDetails && [...authorizationDetails] },
     };
     if (state.status === 'absent') return lodged === null ? [] : [{ type: 'ConsentLodged', data: lodged }, authorised];

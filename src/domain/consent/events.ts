@@ -31,6 +31,8 @@ const persistedV2 = persisted.extend({
   /** The device that signed the answer; null where it was given in a session of the redirect flow. */
   deviceId: z.string().nullable(),
 });
+/** Whether the personal part holds authorization details: where it holds none, tokens need not open it. */
+const authorisedV2 = persistedV2.extend({ hasAuthorizationDetails: z.boolean() });
 const chosen = z.strictObject({ accountIds: z.array(z.string()) });
 const chosenV2 = chosen.extend({
   /** What was approved of the authorization details that were asked for (RFC 9396), or null where none were. */
@@ -41,8 +43,8 @@ const chosenV2 = chosen.extend({
 export const consentEvents = defineEvents('consent', {
   ConsentLodged: versioned(lodged),
   ConsentAuthorised: versioned(persisted, chosen).next(
-    persistedV2,
-    (v1) => v1,
+    authorisedV2,
+    (v1) => ({ ...v1, hasAuthorizationDetails: false }),
     chosenV2,
     (v1) => ({ ...v1, authorizationDetails: null }),
   ),
