@@ -10,8 +10,8 @@ import { fromEnvironment, fromFile, type Given, type Setting } from './config/so
 export { ConfigError };
 
 /** The steps of authentication that each flow knows. */
-export const CODE_FLOW_STEPS = ['basic'] as const;
-export const CIBA_STEPS = ['push'] as const;
+const CODE_FLOW_STEPS = ['basic'] as const;
+const CIBA_STEPS = ['push'] as const;
 
 // Everything is served at the root, so an issuer with a path would name pages that are not there.
 const isIssuer = (value: string) => /^https:\/\/[^\s/?#@]+$/.test(value) && URL.canParse(value);

@@ -108,6 +108,8 @@ export interface Engine {
   surface: Surface;
   /** Publishes the next signing keys now; they are used when everybody can have seen them. */
   rotateSigningKeys(actor: Actor): Promise<void>;
+  /** Answers at once those who wait for an approval, and lets nobody wait any more: for the time before the servers close. */
+  beginStop(): void;
   /** Stops what the engine does by itself, then the projections. The ports stay open. */
   stop(): Promise<void>;
 }
@@ -188,6 +190,7 @@ export const startEngine = async (
     answerUrl: makeAnswerUrl(common),
     frontChannelIdToken: makeFrontChannelIdToken({ ...common, ...config.tokens }),
   };
+  const polls = longPolls(running.applied, { most: limits.longPolls });
   const api: readonly Route[] = [
     ...discoveryRoutes(common),
     formRoute(
@@ -208,7 +211,7 @@ export const startEngine = async (
         authenticate,
         ciba: cibaGrant({
           ...{ ...common, issueTokens, pacing: pollPacing(nowMs) },
-          longPolls: longPolls(running.applied, { most: limits.longPolls }),
+          longPolls: polls,
           longPollSeconds: config.ciba.longPollSeconds,
         }),
         authorizationCode: authorizationCodeGrant(common),
@@ -250,6 +253,7 @@ export const startEngine = async (
     projections: running,
     surface,
     rotateSigningKeys: rotation.rotate,
+    beginStop: polls.stop,
     async stop() {
       await automatic.stop();
       await reactions.stop();

@@ -23,8 +23,9 @@ import { makeCertificateOf } from './adapters/tls/certificate-of.ts';
 import { type Identity, identityProblem, mutualServer, serverOptions } from './adapters/tls/servers.ts';
 import { sandboxRules } from './api/sandbox/rules.ts';
 import { type Config, ConfigError } from './config.ts';
+import { detailTypes } from './domain/authorization-details/registered.ts';
 import { client, register } from './domain/client/decider.ts';
-import { checkMetadata, clientMetadata } from './domain/client/metadata.ts';
+import { CIBA_GRANT, checkMetadata, clientMetadata } from './domain/client/metadata.ts';
 import { type Engine, type EngineSettings, type Ports, startEngine } from './engine.ts';
 
 // CIBA's polling interval defaults to 5 s, as Node's keep-alive does: a client that polls must find its connection open.
@@ -99,6 +100,7 @@ export const serve = async (
     opened.push(() => engine.stop());
     if (sandbox !== null) await registerSandboxClient(engine, sandbox);
     for (const [server, port] of serversOf(tls, engine.listener, config)) opened.push(await listening(server, port, config.server.host));
+    opened.push(() => engine.beginStop());
     const failed = new Promise<never>((_, reject) => engine.projections.applied.subscribe({ error: reject }));
     failed.catch(() => undefined);
     return { engine, sandbox, caFile: tls.caFile, failed, close: closeAll };
@@ -109,7 +111,7 @@ export const serve = async (
 };
 
 /** JSON lines on standard error, with the fields that are named here and no others. */
-export const logger = ({ log }: Pick<Config, 'log'>): Logger =>
+const logger = ({ log }: Pick<Config, 'log'>): Logger =>
   pino({ level: log.level, base: null, serializers: { err: plainError } }, pino.destination({ fd: 2, sync: true }));
 
 /** What may be said of an error: an SDK hangs whole requests on its errors. */
@@ -160,7 +162,7 @@ const automatedApprover = async ({ environment, sandbox }: Config, dir: string):
 };
 
 const registerSandboxClient = async (
-  { decide, load, readModels }: Engine,
+  { decide, load, readModels, surface }: Engine,
   { client: { clientId, clientSecret } }: Sandbox,
 ): Promise<void> => {
   if ((await load(client, clientId)).status !== 'absent') return;
@@ -170,6 +172,11 @@ const registerSandboxClient = async (
       profile: 'plain',
       token_endpoint_auth_method: 'client_secret_basic',
       tls_client_certificate_bound_access_tokens: false,
+      grant_types: [CIBA_GRANT, 'authorization_code', 'client_credentials', 'refresh_token'],
+      response_types: ['code'],
+      // Some page that is there: a developer reads the code in the address bar.
+      redirect_uris: [`${surface.issuer}/docs`],
+      authorization_details_types: [...detailTypes.keys()],
     }),
   );
   const command = { id: systemIds.uuid(), actor: { kind: 'engine', id: 'sandbox' } as const, correlationId: clientId, causationId: null };

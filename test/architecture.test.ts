@@ -41,7 +41,8 @@ const LAYERS: { files: RegExp; layers: RegExp; libraries: RegExp }[] = [
   { files: /^src\/api\//, layers: /^src\/(api|projections|domain)\//, libraries: /./ },
   { files: /^src\/adapters\//, layers: /^src\/(adapters|domain)\//, libraries: /./ },
   { files: /^src\/demo\//, layers: /^src\/demo\//, libraries: /./ },
-  { files: /^src\/config(\.ts$|\/)/, layers: /^src\/config\//, libraries: /./ },
+  // A setting that names a profile takes the names and the rules of the table itself: a copy would soon be another one.
+  { files: /^src\/config(\.ts$|\/)/, layers: /^src\/(config\/|domain\/client\/profiles\.ts$)/, libraries: /./ },
   { files: /^src\/((engine|serve|main|cli)\.ts$|cli\/)/, layers: /^src\//, libraries: /./ },
 ];
 

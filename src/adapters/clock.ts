@@ -1,4 +1,4 @@
-import { hash, randomUUID } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Clock, Ids } from '../domain/ports/clock.ts';
 import { randomBytesFromPool } from './random.ts';
 
@@ -11,7 +11,9 @@ export const systemIds: Ids = {
   orderedSecret: () => Date.now().toString(36) + randomBytesFromPool(32).toString('base64url'),
   uuid: () => {
     const time = Date.now().toString(16).padStart(12, '0');
-    return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
+    const hex = randomBytesFromPool(10).toString('hex');
+    const variant = '89ab'[Number.parseInt(hex.slice(18, 19), 16) & 3];
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${hex.slice(0, 3)}-${variant}${hex.slice(3, 6)}-${hex.slice(6, 18)}`;
   },
   derived: (seed) => {
     const hex = hash('sha256', seed);

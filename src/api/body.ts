@@ -6,6 +6,7 @@ import { parse } from './parse.ts';
 /** The parameters of a form, each once; those without a value count as absent (RFC 6749, section 3.1). */
 export type Form = Readonly<Record<string, string>>;
 
+// More than any protocol call has.
 const MAX_PARAMETERS = 64;
 const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
@@ -29,12 +30,14 @@ export const readText = (req: IncomingMessage, limitBytes: number): Promise<stri
 export const hasBody = (headers: IncomingHttpHeaders): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-/** Parses a form strictly: a repeated parameter or a malformed escape is `invalid_request`. */
-export const parseForm = (body: string, headers: IncomingHttpHeaders): Form => {
+/** Parses a form strictly: a repeated parameter, a malformed escape or more than `most` parameters are `invalid_request`. */
+export const parseForm = (body: string, headers: IncomingHttpHeaders, most = MAX_PARAMETERS): Form => {
   mustBe(FORM, 'application/x-www-form-urlencoded', headers);
+  const pairs = body.split('&', most + 1);
+  if (pairs.length > most) throw new OAuthError('invalid_request', 'there are too many parameters');
   const form: Record<string, string> = Object.create(null);
   const seen = new Set<string>();
-  for (const pair of body.split('&', MAX_PARAMETERS + 1)) {
+  for (const pair of pairs) {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
     const name = unescaped(equals < 0 ? pair : pair.slice(0, equals));
@@ -43,7 +46,6 @@ export const parseForm = (body: string, headers: IncomingHttpHeaders): Form => {
     seen.add(name);
     if (value !== '') form[name] = value;
   }
-  if (seen.size > MAX_PARAMETERS) throw new OAuthError('invalid_request', 'there are too many parameters');
   return form;
 };
 

@@ -10,7 +10,7 @@ export interface Budget {
 
 const SWEEP_SIZE = 1024;
 
-/** `count` for each key, which are all there again `seconds` after the first was spent. */
+/** `count` for each key, which are all there again `seconds` after the first of them was spent. */
 export const makeBudget = ({ count, seconds, clock }: { count: number; seconds: number; clock: Clock }): Budget => {
   const spent = new Map<string, { count: number; until: number }>();
   let sweepAt = SWEEP_SIZE;
@@ -35,7 +35,10 @@ export const makeBudget = ({ count, seconds, clock }: { count: number; seconds: 
     },
     refund(key) {
       const known = spent.get(key);
-      if (known !== undefined && known.count > 0) known.count -= 1;
+      if (known === undefined) return;
+      known.count -= 1;
+      // Nothing is spent: the time begins anew with what is spent next.
+      if (known.count === 0) spent.delete(key);
     },
   };
 };

@@ -7,6 +7,7 @@ import type { Call, Route } from './route.ts';
 /** Answers a request by its route. The only place where an error becomes a reply. */
 export type Serve = (route: Route, params: Call['params'], target: string, req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
+/** Serves with bodies of at most so many bytes; what is no refusal is told to `onFault`. */
 export const makeServe = ({
   certificateOf,
   bodyBytes,

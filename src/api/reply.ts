@@ -41,7 +41,7 @@ export const statusOf = (error: OAuthErrorCode): number => STATUS[error] ?? 400;
 // What HTTP says with its status is an `invalid_request` in the specification's own list of codes.
 const AS_INVALID_REQUEST: readonly OAuthErrorCode[] = ['content_too_large', 'method_not_allowed'];
 
-/** A refusal as the specifications want it: `error` and `error_description`, nothing else (RFC 6749, section 5.2; CIBA Core 1.0, section 13). */
+/** A refusal as the specifications want it: `error` and `error_description` (RFC 6749, section 5.2; CIBA Core 1.0, section 13). */
 export const refusalReply = (refusal: OAuthError, status: number = statusOf(refusal.error)): Reply => {
   const headers: Record<string, string> = {};
   if (status === 503) headers['Retry-After'] = '1';

@@ -29,13 +29,17 @@ export interface RouteDoc {
   summary: string;
   /** Who calls, and how it proves that. */
   security: 'none' | 'client' | 'bearer' | 'device' | 'psu' | 'registration token';
+  /** The headers that count, beside those of the security. */
+  headers?: z.ZodObject;
   query?: z.ZodObject;
   form?: z.ZodType;
   json?: z.ZodType;
   /** The body of each status of success; null for none, a text for another content type than JSON. */
   answers: Readonly<Record<number, z.ZodType | null | string>>;
-  /** The codes of the refusals that are this route's own. */
+  /** The codes of the refusals that are this route's own, beside those of everybody who calls in its way. */
   errors: readonly OAuthErrorCode[];
+  /** How the route refuses, where it is not the common way: all of it as pages, its own refusals with another body or other statuses. */
+  refusal?: { type?: 'text/html'; schema?: z.ZodType; status?: Partial<Record<OAuthErrorCode, number>> };
 }
 
 /** One row of what is served. */

@@ -8,7 +8,7 @@ import { trustingFetch } from '../demo/trusting-fetch.ts';
 import { serve } from '../serve.ts';
 import { CommandFailed } from './command-failed.ts';
 
-/** Plays the ceremony of the demo against the engine at the configured address, or against a private one on the configured data directory. */
+/** Plays the demo's ceremony against the engine at the configured address, or against a private one on the configured data directory. */
 export const demo = async (config: Config, print: (line: string) => void): Promise<void> => {
   if (config.environment !== 'development') throw new CommandFailed('the demo needs the sandbox, which exists in development only');
   const running = await runs(config);

@@ -19,7 +19,7 @@ export const history = async (config: Config, consentId: string, json: boolean, 
 };
 
 /** Every fact of a consent: from the streams that the read model names, and from what the log holds beyond it. */
-export const readHistory = async ({ dataDir }: Pick<Config, 'dataDir'>, consentId: string): Promise<readonly StoredEvent[]> => {
+const readHistory = async ({ dataDir }: Pick<Config, 'dataDir'>, consentId: string): Promise<readonly StoredEvent[]> => {
   const file = join(dataDir, 'log.sqlite');
   if (!existsSync(file)) throw new CommandFailed(`there is no log in ${dataDir}`);
   const log = sqliteEventReader(file);

@@ -46,9 +46,12 @@ const row = (alg: OurAlg, { kid, status, usableFrom, activatedAt, publishedUntil
 
 /**
  * Publishes the next signing keys: the engine, when it runs again, signs with them as soon as everybody can have seen them.
- * `now`: they sign at once and the others no more, also when the private parts of those are lost.
+ * `now`: they sign at once and the others no more, also when the private parts of those are lost. `stolen`: nothing that those signed is
+ * believed any more, either.
  */
-export const rotateKeys = async (config: Config, now: boolean, print: (line: string) => void): Promise<void> => {
+export const rotateKeys = async (config: Config, how: { now: boolean; stolen: boolean }, print: (line: string) => void): Promise<void> => {
+  const { stolen } = how;
+  const now = how.now || stolen;
   const store = openStore(config.dataDir);
   try {
     const at = systemClock();
@@ -59,10 +62,15 @@ export const rotateKeys = async (config: Config, now: boolean, print: (line: str
     const decide = makeDecide({ store, sealer: NOTHING_TO_SEAL, ids: systemIds });
     for (const alg of OUR_ALGS) {
       const key = await signer.offer(alg);
-      const { eventIds } = await decide(signingKey, alg, now ? replaceAtOnce(key, by) : publish(key, { ...by, early: true }), {
-        ...{ id: systemIds.uuid(), actor: { kind: 'operator', id: 'command-line' } as const },
-        ...{ correlationId: `signing-keys-${alg}`, causationId: null },
-      });
+      const { eventIds } = await decide(
+        signingKey,
+        alg,
+        now ? replaceAtOnce(key, { ...by, stolen }) : publish(key, { ...by, early: true }),
+        {
+          ...{ id: systemIds.uuid(), actor: { kind: 'operator', id: 'command-line' } as const },
+          ...{ correlationId: `signing-keys-${alg}`, causationId: null },
+        },
+      );
       if (eventIds.length === 0) print(`${alg}: a key is published already and waits for its turn`);
       else print(`${alg}: ${key.kid} ${now ? 'signs from now on' : 'is published'}`);
     }

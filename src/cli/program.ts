@@ -56,8 +56,11 @@ export const run = async (argv: readonly string[]): Promise<void> => {
   keys
     .command('rotate')
     .description('publish the next keys, while no engine runs on the data directory; a running one does so at SIGUSR2')
-    .option('--now', 'sign with them at once: for keys that were lost or stolen')
-    .action(async ({ now = false }: { now?: boolean }, command: Command) => rotateKeys(settings(command).config, now, console.log));
+    .option('--now', 'sign with them at once: for keys that were lost')
+    .option('--stolen', 'at once, and believe nothing any more that the former keys signed')
+    .action(async ({ now = false, stolen = false }: { now?: boolean; stolen?: boolean }, command: Command) =>
+      rotateKeys(settings(command).config, { now, stolen }, console.log),
+    );
 
   program
     .command('config')

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PROFILE_NAMES, PROFILES } from '../domain/client/profiles.ts';
 import { count, optionalFile, seconds, text } from './kinds.ts';
 
 const optionalUrl = z
@@ -11,9 +12,9 @@ const optionalUrl = z
 export const registrationSettings = z.strictObject({
   enabled: z.boolean().default(false).describe('Whether TPPs may register themselves.'),
   profile: z
-    .enum(['fapi-ciba', 'fapi1-advanced', 'fapi2', 'wso2-compat', 'plain'])
+    .enum(PROFILE_NAMES)
     .default('fapi-ciba')
-    .describe('The profile of clients that register themselves; plain is for development only.'),
+    .describe('The profile of clients that register themselves; plain and wso2-compat are for development only.'),
   requireSoftwareStatement: z.boolean().default(true).describe('Whether a registration must bring a software statement.'),
   statementIssuers: z
     .array(text)
@@ -40,7 +41,7 @@ export const wrongRegistration = (settings: RegistrationSettings, environment: s
   const noKeys = [productionJwksUrl, sandboxJwksUrl, sandboxJwksFile].every((keys) => keys === null);
   const anybody = !requireSoftwareStatement && initialAccessTokenFile === null;
   return [
-    production && profile === 'plain' && 'registration.profile: plain is for development only',
+    production && PROFILES[profile].selfRegistration === 'development' && `registration.profile: ${profile} is for development only`,
     production && sandboxJwksFile !== null && 'registration.sandbox_jwks_file: for development only',
     sandboxJwksFile !== null && sandboxJwksUrl !== null && 'registration.sandbox_jwks_file and registration.sandbox_jwks_url: expected one',
     requireSoftwareStatement &&

@@ -30,8 +30,8 @@ const MANY = 100_000;
 const RECORDED_WITHIN_MS = 5000;
 
 /**
- * The whole ceremony over HTTPS: openid-client as the TPP, a simulated phone with its own key as the PSU's device. Prints every step with the
- * facts that it recorded and their moments; a step that goes wrong throws `DemoFailed`.
+ * The whole ceremony over HTTPS: openid-client as the TPP, a simulated phone with its own key as the PSU's device. Prints every step with
+ * the facts that it recorded and their moments; a step that goes wrong throws `DemoFailed`.
  */
 export const playCeremony = async (settings: DemoSettings): Promise<void> => {
   const failed = new AbortController();

@@ -29,7 +29,7 @@ export interface Phone {
   deviceId: string;
   requests(): Promise<{ request_id: string; client_name: string; binding_message: string | null; expires_at: number }[]>;
   retrieve(requestId: string): Promise<Shown>;
-  /** Signs an answer over what was shown; `overrides` replace claims, or add `authorization_details` where less is approved than was asked. */
+  /** Signs an answer over what was shown; `overrides` replace claims, or add `authorization_details` where less is approved than asked. */
   sign(shown: Shown, verdict: 'approved' | 'denied', accountIds: readonly string[], overrides?: object): Promise<string>;
   send(requestId: string, answer: string): Promise<{ status: string }>;
   consents(): Promise<{ consent_id: string; status: string; account_ids: string[]; authorization_details: object[] | null }[]>;

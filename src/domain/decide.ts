@@ -12,11 +12,14 @@ export interface Command {
   actor: Actor;
   correlationId: string;
   causationId: string | null;
-  /** The id was made for this command, so that nothing can stand on its stream yet and reading it can wait for a conflict. */
+  /** Most likely nothing stands on the stream yet, so that reading it can wait for a conflict. */
   fresh?: boolean;
 }
 
-/** The outcome of a decision: the state that it was made on, and the ids and last position of what it recorded (none: it had nothing new to say). */
+/**
+ * The outcome of a decision: the state that it was made on, and the ids and last position of what it recorded (none: it had nothing new to
+ * say).
+ */
 export interface Decided<State> {
   state: State;
   eventIds: readonly string[];

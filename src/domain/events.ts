@@ -113,7 +113,8 @@ export type FactOf<F> =
 export const sealingContext = (stream: string, revision: number, event: Pick<NewEvent, 'id' | 'type' | 'version'>): string =>
   `${stream}\n${revision}\n${event.id}\n${event.type}\n${event.version}`;
 
-// A stored event never changes, and one that a store holds in memory is read by several, by projections and by the next decision: it is decoded once.
+// A stored event never changes, and one that a store holds in memory is read by several, by projections and by the next decision: it is
+// decoded once.
 const DECODED = Symbol('decoded');
 type Decoded = StoredEvent & { [DECODED]?: { of: StoredEvent; event: unknown } };
 

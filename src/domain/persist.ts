@@ -28,6 +28,8 @@ export const makePersist =
       actor: { kind: 'device', id: deviceId } as const,
       correlationId: consentId,
       causationId: eventId,
+      // A consent of the request's own begins here: if it is there already, the conflict tells.
+      fresh: lodged !== null,
     };
     await decide(consent, consentId, decision, command);
   };

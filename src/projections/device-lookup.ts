@@ -95,6 +95,7 @@ export interface PushDue {
   expiresAt: number;
 }
 
+/** The pushes that are due, oldest first. */
 export const pushesDue = (rows: Rows, at: number, limit: number): readonly PushDue[] =>
   rows.all(
     `select request_id as requestId, device_id as deviceId, psu_id as psuId, expires_at as expiresAt from push_due

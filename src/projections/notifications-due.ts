@@ -1,7 +1,7 @@
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Projection } from './projection.ts';
 
-// The call that took the answer makes it the consent's right away; where that died, or the consent was gone, the notification waits so long.
+// The call that took the answer makes it the consent's right away; where that died, or the consent was gone, this is how long to wait.
 const PERSIST_SECONDS = 2;
 
 /**
@@ -34,7 +34,9 @@ export const notificationsDue: Projection = {
       rows.run(`delete from notification_due where request_id = ? and tokens = 'undelivered'`, id);
       rows.run(`update notification_due set tokens = 'none' where request_id = ?`, id);
     },
-    ClientNotificationAccepted: (rows, { id }) => rows.run('delete from notification_due where request_id = ?', id),
+    // The tokens of one that was rejected first are still to be revoked, whatever another node was told.
+    ClientNotificationAccepted: (rows, { id }) =>
+      rows.run(`delete from notification_due where request_id = ? and tokens <> 'undelivered'`, id),
     ClientNotificationRejected: (rows, { id, data }) => {
       dueAt(rows, id, data.retryAt ?? data.at);
       if (data.retryAt !== null) return;

@@ -69,6 +69,7 @@ export interface PendingRequest {
   expires_at: number;
 }
 
+/** A request, while it waits for its answer. */
 export const findPending = (rows: Rows, requestId: string): PendingRequest | undefined =>
   rows.get<PendingRequest>(
     'select client_id, consent_id, interval_seconds, expires_at from pending_request where request_id = ?',

@@ -28,12 +28,15 @@ export const tokenLookup: Projection = {
     GrantOpened: (rows, { id, data }) => {
       const { clientId, psuId, consentId, authTime, acr, hasAuthorizationDetails } = data;
       const details = hasAuthorizationDetails ? 1 : 0;
-      rows.run('insert into grants values (?, ?, ?, ?, ?, ?, ?, null)', id, clientId, psuId, consentId, authTime, acr, details);
       rows.run(
-        'update grants set revoke_reason = (select reason from ended where id in (?, ?)) where grant_id = ?',
-        clientId,
-        consentId,
+        'insert into grants values (?1, ?2, ?3, ?4, ?5, ?6, ?7, (select reason from ended where id in (?2, ?4)))',
         id,
+        clientId,
+        psuId,
+        consentId,
+        authTime,
+        acr,
+        details,
       );
     },
     AccessTokenIssued: (rows, { id, data }) =>

@@ -4,9 +4,23 @@ import { type TestEngine, testEngine } from '../support/engine.ts';
 
 let tested: TestEngine;
 beforeAll(async () => {
-  tested = await testEngine();
+  tested = await testEngine({}, { COUNTERSIGN_REGISTRATION_ENABLED: 'true', COUNTERSIGN_REGISTRATION_REQUIRE_SOFTWARE_STATEMENT: 'false' });
 });
 afterAll(() => tested.close());
+
+interface Content {
+  [type: string]: { schema?: object };
+}
+interface Operation {
+  summary: string;
+  operationId: string;
+  security: object[];
+  parameters: { name: string; in: string; required: boolean }[];
+  requestBody?: { content: Content };
+  responses: Record<string, { description: string; content?: Content }>;
+}
+type Paths = Record<string, Record<string, Operation>>;
+const pathsOf = async () => ((await (await fetch(`${tested.url}/openapi.json`)).json()) as { paths: Paths }).paths;
 
 // What a person or a program reads about the API, and the pages of a browser, which people see.
 const NO_CALL = /^\/(openapi\.json|docs|oauth2\/authorize.*)$/;
@@ -19,9 +33,7 @@ describe('the OpenAPI document', () => {
   });
 
   test('holds every route, with who calls it and what it answers', async () => {
-    const { paths } = (await (await fetch(`${tested.url}/openapi.json`)).json()) as {
-      paths: Record<string, Record<string, { summary: string; responses: object; operationId: string }>>;
-    };
+    const paths = await pathsOf();
     const ids: string[] = [];
     for (const { method, path } of tested.engine.routes.filter((route) => !NO_CALL.test(route.path))) {
       const operation = paths[path]?.[method.toLowerCase()];
@@ -33,11 +45,97 @@ describe('the OpenAPI document', () => {
   });
 
   test('says the form of a token request and the codes of its refusals', async () => {
-    const document = (await (await fetch(`${tested.url}/openapi.json`)).json()) as { paths: Record<string, { post: object }> };
-    expect(document.paths['/oauth2/token']?.post).toMatchObject({
+    expect((await pathsOf())['/oauth2/token']?.['post']).toMatchObject({
       requestBody: { content: { 'application/x-www-form-urlencoded': { schema: { properties: { grant_type: { type: 'string' } } } } } },
       responses: { 200: { content: { 'application/json': {} } }, 400: { description: expect.stringContaining('slow_down') } },
     });
+  });
+
+  test('says how everybody is refused who calls with nothing in hand', async () => {
+    const asked = Object.entries(await pathsOf()).flatMap(([path, operations]) =>
+      Object.entries(operations).map(([method, operation]) => ({ path, method, operation })),
+    );
+    const refused: string[] = [];
+    for (const { path, method, operation } of asked) {
+      const [type] = Object.keys(operation.requestBody?.content ?? {});
+      const response = await fetch(tested.url + path, {
+        method: method.toUpperCase(),
+        headers: type === undefined ? {} : { 'content-type': type },
+        ...(type !== undefined && { body: type.endsWith('json') ? '{}' : 'x=y' }),
+        redirect: 'manual',
+      });
+      const text = await response.text();
+      const described = operation.responses[response.status];
+      const media = response.headers.get('content-type')?.split(';')[0] ?? '';
+      expect([path, method, Object.keys(described?.content ?? {})]).toEqual([path, method, [media]]);
+      if (response.ok) continue;
+      refused.push(path);
+      const code = media === 'text/html' ? /\((\w+)\)/.exec(text)?.[1] : JSON.parse(text).error;
+      expect([path, method, described?.description.split(', ')]).toEqual([path, method, expect.arrayContaining([code])]);
+    }
+    expect(refused).toEqual(
+      expect.arrayContaining(['/oauth2/token', '/oauth2/userinfo', '/oauth2/authorize', '/approver/v1/requests', '/oauth2/register']),
+    );
+  });
+
+  const JSON_ERROR = { 'application/json': { schema: { $ref: '#/components/schemas/Refusal' } } };
+  const codes = (operation: Operation | undefined, status: number) => operation?.responses[status]?.description.split(', ') ?? [];
+
+  test('says of every client, bearer, device and PSU what it can be refused with', async () => {
+    const operations = Object.values(await pathsOf()).flatMap((there) => Object.values(there));
+    const calledBy = (scheme: string) => operations.filter(({ security }) => security.some((one) => scheme in one));
+    const EXPECTED: [string, number, string[]][] = [
+      ['clientSecret', 401, ['invalid_client']],
+      ['clientSecret', 400, ['invalid_request', 'invalid_dpop_proof']],
+      ['dpop', 401, ['invalid_token', 'invalid_dpop_proof']],
+      ['dpop', 403, ['insufficient_scope']],
+      ['deviceProof', 401, ['invalid_token']],
+      ['deviceProof', 403, ['access_denied']],
+      ['password', 401, ['invalid_token']],
+      ['registrationToken', 401, ['invalid_token', 'invalid_client']],
+    ];
+    for (const [scheme, status, expected] of EXPECTED) {
+      expect([scheme, calledBy(scheme).length]).not.toEqual([scheme, 0]);
+      for (const operation of calledBy(scheme)) {
+        expect([operation.operationId, codes(operation, status)]).toEqual([operation.operationId, expect.arrayContaining(expected)]);
+        expect(operation.responses[status]?.content).toEqual(JSON_ERROR);
+        expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(['500', '503']));
+      }
+    }
+    for (const operation of [...calledBy('clientSecret'), ...calledBy('dpop')])
+      expect(operation.parameters).toContainEqual(expect.objectContaining({ name: 'DPoP', in: 'header', required: false }));
+  });
+
+  test('says that tokens are denied with 400', async () => {
+    const token = (await pathsOf())['/oauth2/token']?.['post'];
+    expect(codes(token, 400)).toContain('access_denied');
+    expect(token?.responses).not.toHaveProperty('403');
+    expect(token?.parameters).toContainEqual(expect.objectContaining({ name: 'Prefer', in: 'header' }));
+  });
+
+  test('says that browsers are shown pages, or sent back to the client', async () => {
+    const paths = await pathsOf();
+    for (const method of ['get', 'post']) {
+      const operation = paths['/oauth2/authorize']?.[method];
+      expect(Object.keys(operation?.responses ?? {})).toEqual(['200', '303', '400', '410', '500', '503']);
+      expect(operation?.responses['400']).toEqual({ description: expect.stringContaining('invalid_client'), content: { 'text/html': {} } });
+    }
+  });
+
+  test('says that a pushed request may ask for a class that cannot be reached', async () => {
+    expect(codes((await pathsOf())['/oauth2/par']?.['post'], 400)).toContain('unmet_authentication_requirements');
+  });
+
+  test('says that consents are refused in the words of Open Banking', async () => {
+    const operations = Object.entries(await pathsOf()).flatMap(([path, there]) => (path.includes('consents') ? Object.values(there) : []));
+    const ofTpps = operations.filter(({ security }) => security.some((one) => 'dpop' in one));
+    expect(ofTpps).toHaveLength(3);
+    for (const { responses, parameters } of ofTpps) {
+      for (const status of ['400', '503'])
+        expect(responses[status]?.content?.['application/json']?.schema).toMatchObject({ required: ['Code', 'Message', 'Errors'] });
+      for (const status of ['401', '403', '500']) expect(responses[status]?.content).toEqual(JSON_ERROR);
+      expect(parameters).toContainEqual(expect.objectContaining({ name: 'x-fapi-interaction-id', in: 'header' }));
+    }
   });
 });
 
@@ -49,4 +147,8 @@ test('the page says the same, runs nothing and loads nothing', async () => {
   expect(text).not.toMatch(/<(script|link|img|iframe|object)|\son\w+=|style="|\uFFFD/i);
   for (const { method, path } of tested.engine.routes.filter((route) => !NO_CALL.test(route.path)))
     expect(text).toContain(`<h2>${method} ${path}</h2>`);
+  const section = (heading: string) => text.split('<h2>').find((one) => one.startsWith(heading)) ?? '';
+  for (const line of ['<dt>400</dt><dd>access_denied</dd>', '<dt>401</dt><dd>invalid_client</dd>'])
+    expect(section('POST /oauth2/token<')).toContain(line);
+  expect(section('GET /oauth2/authorize<')).toContain('<dt>400</dt><dd>invalid_client (text/html)</dd>');
 });

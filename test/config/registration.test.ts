@@ -51,6 +51,7 @@ describe('the settings of registration', () => {
   test.each<[string, Record<string, string>]>([
     ['registration.require_software_statement', {}],
     ['registration.profile', { ...PRODUCTION, ...DIRECTORY, REGISTRATION_PROFILE: 'plain' }],
+    ['registration.profile', { ...PRODUCTION, ...DIRECTORY, REGISTRATION_PROFILE: 'wso2-compat' }],
     ['registration.sandbox_jwks_file', { ...PRODUCTION, REGISTRATION_SANDBOX_JWKS_FILE: 'x' }],
     [
       'registration.sandbox_jwks_file',

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { issueClientCertificate } from '../../src/adapters/tls/certificates.ts';
-import { checkMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
 import { registerTpp, type Tpp } from './support/tpp.ts';
 import { type Answer, expectError, openWire, type Wire } from './support/wire.ts';
 
@@ -84,17 +83,4 @@ test('R25 a certificate proves the client that it belongs to and no other', asyn
   const foreign = await registerTpp(wire, { token_endpoint_auth_method: 'tls_client_auth' });
   const stranger = await issueClientCertificate(wire.authority, { commonName: 'someone else' }, wire.now());
   expectError(await foreign.token(OWN, { identity: stranger }), [401, 'invalid_client']);
-});
-
-test('R26 no FAPI client can be registered with a shared secret', () => {
-  for (const profile of ['fapi-ciba', 'fapi1-advanced', 'fapi2'] as const)
-    for (const method of ['client_secret_basic', 'client_secret_post'] as const) {
-      const metadata = clientMetadata.parse({
-        client_name: 'x',
-        profile,
-        token_endpoint_auth_method: method,
-        jwks_uri: 'https://tpp.example/jwks',
-      });
-      expect(() => checkMetadata(metadata)).toThrow(`profile ${profile} does not allow ${method}`);
-    }
 });

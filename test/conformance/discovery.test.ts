@@ -1,6 +1,5 @@
 import { createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { checkMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
 import { registerTpp } from './support/tpp.ts';
 import { type Answer, openWire, REGISTRATION, type Wire } from './support/wire.ts';
 
@@ -112,21 +111,10 @@ test('R4 the endpoints are https URLs', () => {
 
 test('R5 there is an authorization endpoint', () => expect(isHttps(metadata['authorization_endpoint'])).toBe(true));
 
-test('R6 poll is offered, ping may be, and no FAPI client can have push', () => {
+test('R6 poll is offered, and ping may be', () => {
   const modes: string[] = metadata['backchannel_token_delivery_modes_supported'];
   expect(modes).toContain('poll');
   expect(modes.every((mode) => ['poll', 'ping', 'push'].includes(mode))).toBe(true);
-  for (const profile of ['fapi-ciba', 'fapi1-advanced', 'fapi2'] as const) {
-    const push = clientMetadata.parse({
-      client_name: 'x',
-      profile,
-      token_endpoint_auth_method: 'private_key_jwt',
-      jwks_uri: 'https://tpp.example/jwks',
-      backchannel_token_delivery_mode: 'push',
-      backchannel_client_notification_endpoint: 'https://tpp.example/cb',
-    });
-    expect(() => checkMetadata(push)).toThrow(`profile ${profile} does not allow the delivery mode push`);
-  }
 });
 
 test('R7 authentication requests are signed with PS256 or ES256', () =>
@@ -178,4 +166,14 @@ test('R15 the key set holds public keys of sufficient size, each with a name', a
     else expect(jwk['crv']).toBe('P-256');
   }
   expect(new Set(keys.map(({ kid, kty, alg }) => [kid, kty, alg].join())).size).toBe(keys.length);
+});
+
+test('C1 the metadata of the basic profile, but for RS256', () => {
+  for (const name of ['authorization_endpoint', 'token_endpoint', 'userinfo_endpoint', 'jwks_uri', 'registration_endpoint'])
+    expect({ [name]: isHttps(metadata[name]) }).toEqual({ [name]: true });
+  expect(metadata['response_types_supported']).toContain('code');
+  expect(metadata['scopes_supported']).toContain('openid');
+  expect(metadata['subject_types_supported']).toEqual(['public']);
+  expect([...metadata['id_token_signing_alg_values_supported']].sort()).toEqual(['ES256', 'PS256']);
+  expect(metadata['token_endpoint_auth_methods_supported']).toEqual(expect.arrayContaining(['client_secret_basic', 'client_secret_post']));
 });

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import 'reflect-metadata';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { X509CertificateGenerator } from '@peculiar/x509';
-import { issueClientCertificate } from '../../src/adapters/tls/certificates.ts';
-import { testIdentity } from '../adapters/outbound/hosts.ts';
+import { issueClientCertificate, selfSignedCertificate } from '../../src/adapters/tls/certificates.ts';
+import { startHttps, testIdentity } from '../adapters/outbound/hosts.ts';
 import { signJws, type TestKey, testKey } from '../support/jws.ts';
 import { temporaryFolder } from '../support/served.ts';
 import { ASSERTION_TYPE } from '../support/tpp.ts';
 import { good } from './support/tpp.ts';
-import { type Answer, expectError, openWire, REGISTRATION, type Wire } from './support/wire.ts';
+import { type Answer, expectError, type Form, openWire, partsOf, REGISTRATION, type Sent, type Wire } from './support/wire.ts';
 
 const CIBA_GRANT = 'urn:openid:params:grant-type:ciba';
 const HOST = 'localhost:4433';
@@ -194,4 +194,110 @@ test('D3 a client reads, replaces and deletes its registration', async () => {
   expect((await manage(registered, 'DELETE')).status).toBe(204);
   for (const method of ['GET', 'PUT', 'DELETE'])
     expect((await manage(registered, method, method === 'PUT' ? given : undefined)).status).toBe(401);
+});
+
+describe.each(['fapi-ciba', 'fapi1-advanced', 'fapi2'])('a client of the profile %s', (profile) => {
+  let strict: Wire;
+  beforeAll(async () => {
+    strict = await openWire(
+      { ...REGISTRATION, COUNTERSIGN_REGISTRATION_PROFILE: profile },
+      { hosts: [HOST], ca: (await testIdentity()).ca },
+    );
+  });
+  afterAll(() => strict.close());
+
+  test('R6 cannot have push', async () => {
+    const notified = { backchannel_client_notification_endpoint: `https://${HOST}/notify` };
+    const own = registrationOf(testKey('PS256'));
+    const withMode = (mode: string) => register({ ...own, ...notified, backchannel_token_delivery_mode: mode }, strict);
+    expect((await withMode('ping')).status).toBe(201);
+    expectError(await withMode('push'), [400, 'invalid_client_metadata']);
+  });
+
+  test('R26 cannot have a shared secret', async () => {
+    const own = registrationOf(testKey('PS256'), { token_endpoint_auth_signing_alg: undefined });
+    expect((await register(own, strict)).status).toBe(201);
+    for (const method of ['client_secret_basic', 'client_secret_post', 'client_secret_jwt'])
+      expectError(await register({ ...own, token_endpoint_auth_method: method }, strict), [400, 'invalid_client_metadata']);
+  });
+});
+
+test('D4 where a certificate is required, no call comes through without one of a trusted authority', async () => {
+  const strict = await openWire({ ...REGISTRATION, COUNTERSIGN_REGISTRATION_REQUIRE_CERTIFICATE: 'true' });
+  const trusted = await issueClientCertificate(strict.authority, { commonName: 'TPP' }, strict.now());
+  const stranger = await selfSignedCertificate({ commonName: 'TPP' }, strict.now());
+  const endpoint = strict.endpoint('registration_endpoint');
+  expect(endpoint).toBe(strict.metadata['registration_endpoint']);
+  const own = registrationOf(testKey('PS256'));
+  const registered = good(await strict.send(endpoint, { json: own, identity: trusted }));
+  const { registration_client_uri: at, registration_access_token: token, client_id } = registered.body;
+  const headers = { authorization: `Bearer ${token}` };
+  const calls: [string, Sent][] = [
+    [endpoint, { json: own }],
+    [at, { headers }],
+    [at, { method: 'PUT', headers, json: { ...own, client_id } }],
+    [at, { method: 'DELETE', headers }],
+  ];
+  for (const [url, sent] of calls) {
+    for (const identity of [null, stranger]) expectError(await strict.send(url, { ...sent, identity }), [401, 'invalid_client']);
+    const { pathname } = new URL(url);
+    expectError(await strict.send(strict.issuer + pathname, { ...sent, identity: trusted }), [401, 'invalid_client']);
+  }
+  for (const [url, sent] of calls) good(await strict.send(url, { ...sent, identity: trusted }));
+  await strict.close();
+});
+
+test('C4 a client of the basic profile registers itself, and its keys by reference may change', async () => {
+  const [first, second] = [testKey('ES256', 'first'), testKey('ES256', 'second')];
+  const identity = await testIdentity();
+  let served = first;
+  const asked: string[] = [];
+  const host = await startHttps(identity, (req, res) => {
+    asked.push(req.url ?? '');
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [served.publicJwk] }));
+  });
+  const base = `https://127.0.0.1:${host.port}`;
+  const basic = await openWire(
+    { ...REGISTRATION, COUNTERSIGN_REGISTRATION_PROFILE: 'plain' },
+    { hosts: [`127.0.0.1:${host.port}`], ca: identity.ca },
+  );
+  const shown = {
+    logo_uri: 'https://tpp.example/logo.png',
+    policy_uri: 'https://tpp.example/policy',
+    tos_uri: 'https://tpp.example/terms',
+  };
+  const given = {
+    ...{ client_name: 'A basic TPP', token_endpoint_auth_method: 'private_key_jwt', jwks_uri: `${base}/jwks`, ...shown },
+    ...{ grant_types: [CIBA_GRANT, 'client_credentials'], id_token_signed_response_alg: 'PS256', userinfo_signed_response_alg: 'PS256' },
+  };
+  for (const alg of ['RS256', 'none', 'HS256'])
+    expectError(await register({ ...given, id_token_signed_response_alg: alg }, basic), [400, 'invalid_client_metadata']);
+  const { body } = good(await register({ ...given, sector_identifier_uri: `${base}/sector` }, basic));
+  expect(body).toMatchObject(given);
+  expect(body).not.toHaveProperty('sector_identifier_uri');
+
+  const clientId: string = body['client_id'];
+  const auth = async (key: TestKey) => {
+    const claims = { iss: clientId, sub: clientId, aud: basic.issuer, jti: randomUUID(), exp: basic.now() + 60 };
+    return { client_assertion_type: ASSERTION_TYPE, client_assertion: await signJws(key, claims) };
+  };
+  const post = async (endpoint: string, form: Form, key: TestKey) =>
+    basic.send(basic.endpoint(endpoint, 'plain'), { form: { ...(await auth(key)), ...form } });
+  const ask = (key: TestKey) => post('backchannel_authentication_endpoint', { scope: 'openid', login_hint: 'alice' }, key);
+  const authReqId: string = good(await ask(first)).body['auth_req_id'];
+  served = second;
+  await basic.later(61, async () => {
+    good(await ask(second));
+    expectError(await ask(first), [401, 'invalid_client']);
+    await basic.answer(authReqId, 'approved');
+    const tokens = good(await post('token_endpoint', { grant_type: CIBA_GRANT, auth_req_id: authReqId }, second));
+    expect(partsOf(tokens.body['id_token']).header['alg']).toBe('PS256');
+    const headers = { authorization: `Bearer ${tokens.body['access_token']}` };
+    const userinfo = good(await basic.send(basic.endpoint('userinfo_endpoint', 'plain'), { headers }));
+    expect(userinfo.headers['content-type']).toBe('application/jwt');
+    expect(partsOf(userinfo.text)).toMatchObject({ header: { alg: 'PS256' }, claims: { aud: clientId } });
+  });
+  expect(new Set(asked)).toEqual(new Set(['/jwks']));
+  await basic.close();
+  await host.close();
 });

@@ -9,6 +9,8 @@ export interface Requirement {
   notApplicable?: string;
   /** What of it is missing. */
   notBuilt?: string;
+  /** What of it is not met on purpose; the rest is tested. */
+  except?: string;
 }
 
 type Row = [
@@ -16,7 +18,7 @@ type Row = [
   level: Requirement['level'],
   section: string,
   says: string,
-  exception?: Pick<Requirement, 'notApplicable' | 'notBuilt'>,
+  exception?: Pick<Requirement, 'notApplicable' | 'notBuilt' | 'except'>,
 ];
 
 const BRAZIL = { notApplicable: 'A profile of Open Finance Brasil, which this engine does not claim.' };
@@ -192,10 +194,7 @@ const OIDC: Row[] = [
     'F',
     'OIDC Discovery 3, 4',
     'The metadata of the basic profile, with RS256 among the algorithms of ID tokens.',
-    {
-      notApplicable:
-        'RS256 is never used: FAPI 1 Advanced 8.6 forbids it, and all clients share one set of keys. R1 to R5 and R13 test the other members.',
-    },
+    { except: 'RS256 is not listed and never used: FAPI 1 Advanced 8.6 forbids it, and all clients share one set of keys.' },
   ],
   ['C2', 'F', 'OIDC Core 3.1, 5.3, 5.4, 15.1', 'The code flow with client secrets, userinfo, prompt, max_age and unknown parameters.'],
   ['C3', 'F', 'OIDC Core 3.1.2.6, 6', 'request and request_uri are processed, or refused with their own codes.'],
@@ -203,10 +202,10 @@ const OIDC: Row[] = [
     'C4',
     'F',
     'OIDC Registration 2, 3; OIDC Core 10.1.1, 15.2',
-    'Dynamic registration with RS256, unsigned ID tokens and sector identifiers.',
+    'Dynamic registration: algorithms, signed userinfo, logo and policies, keys by reference that change, sector identifiers, request_uri.',
     {
-      notApplicable:
-        'Neither RS256 nor an unsigned ID token is ever issued, and subjects are public. R72 to R74 and D1 to D3 test registration.',
+      except:
+        'RS256 and unsigned ID tokens are refused; as subjects are public, sector_identifier_uri is neither fetched nor registered; a request_uri must have been pushed here (C3).',
     },
   ],
 ];
@@ -215,7 +214,12 @@ const REGISTRATION: Row[] = [
   ['D1', 'F', 'RFC 7591 3.2', 'A registration is answered with all its metadata, or with the code for what is wrong with it.'],
   ['D2', 'F', 'RFC 7591 2.3, 3.1.1', 'A software statement is verified, and its values win.'],
   ['D3', 'F', 'RFC 7592 2.1-2.3', 'A client reads, replaces and deletes its registration with its own token.'],
-  ['D4', 'F', 'Brazil DCR 7.1', 'Registration over mTLS.', BRAZIL],
+  [
+    'D4',
+    'F',
+    'Brazil DCR 7.1',
+    'Where the settings ask for it, registration and its management take no call without a certificate of a trusted authority.',
+  ],
 ];
 
 /** The parts of the list, in the order of the page. */

@@ -227,7 +227,7 @@ describe('a code', () => {
       .then(redeemed));
   test('is redeemed once', () =>
     given(authorization, ...before, redeemed)
-      .when(redeems({ at: 9999 }))
+      .when(redeems({ at: 4000 }))
       .then());
   test.each<[string, Partial<Redemption>]>([
     ['another client', { clientId: 'other' }],
@@ -247,6 +247,10 @@ describe('a code', () => {
       .when(redeems(by))
       .refuses('invalid_grant'),
   );
+  test('that was redeemed yields nothing once its consent has ended, whatever became of its grant', () =>
+    given(authorization, ...before, redeemed)
+      .when(redeems({ consent: consentAfter(lodged, authorisedBy(ID), revoked) }))
+      .refuses('invalid_grant'));
   test('of a request without a challenge takes no verifier', () => {
     const open = { ...requested, data: { ...requested.data, codeChallenge: null } };
     given(authorization, open, ...before.slice(1))

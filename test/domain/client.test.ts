@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { activeClient, client, disable, register, replaceMetadata } from '../../src/domain/client/decider.ts';
+import { activeClient, client, disable, register, replaceOwn } from '../../src/domain/client/decider.ts';
 import type { ClientFact } from '../../src/domain/client/events.ts';
 import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
 import { expectRefusal, given, stateOf } from '../support/given.ts';
@@ -59,16 +59,24 @@ describe('a client is registered', () => {
 });
 
 describe("a client's metadata is replaced", () => {
-  test('while it is active', () => given(client, registered).when(replaceMetadata(renamed, 1010)).then(replacedBy(renamed)));
-  test('not before it exists', () => given(client).when(replaceMetadata(renamed, 1010)).refuses('not_found'));
-  test('not once it was disabled', () => given(client, registered, disabled).when(replaceMetadata(renamed, 1010)).refuses('not_found'));
-  test('not with what its profile forbids', () =>
-    given(client, registeredWithSecret).when(replaceMetadata(forbidden, 1010)).refuses('invalid_client_metadata'));
+  const replace = (wanted: ClientMetadata) => replaceOwn(() => wanted, 1010);
+
+  test('while it is active', () => given(client, registered).when(replace(renamed)).then(replacedBy(renamed)));
+  test('not before it exists', () => given(client).when(replace(renamed)).refuses('invalid_token'));
+  test('not once it was disabled', () => given(client, registered, disabled).when(replace(renamed)).refuses('invalid_token'));
+  test('not with what its profile forbids', () => {
+    const boundTwice: ClientMetadata = {
+      ...metadata,
+      tls_client_certificate_bound_access_tokens: true,
+      dpop_bound_access_tokens: true,
+    };
+    given(client, registered).when(replace(boundTwice)).refuses('invalid_client_metadata');
+  });
   test('not by a method that needs a secret, when it has none', () =>
-    given(client, registered).when(replaceMetadata(withSecret, 1010)).refuses('invalid_client_metadata'));
+    given(client, registered).when(replace(withSecret)).refuses('invalid_client_metadata'));
   test('and its secret stays', () => {
-    given(client, registeredWithSecret).when(replaceMetadata(metadata, 1010)).then(replacedBy(metadata));
-    given(client, registeredWithSecret, replacedBy(metadata)).when(replaceMetadata(withSecret, 1010)).then(replacedBy(withSecret));
+    given(client, registeredWithSecret).when(replace(metadata)).then(replacedBy(metadata));
+    given(client, registeredWithSecret, replacedBy(metadata)).when(replace(withSecret)).then(replacedBy(withSecret));
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Binding } from '../../src/domain/grant/binding.ts';
 import {
+  type Grant,
   grant,
   open,
   openToPush,
@@ -165,15 +166,30 @@ describe('a grant is refreshed by a token that rotates', () => {
     given(grant, ...rotated, issued('access-3', 2010), replacedAgain)
       .when(use('refresh', 2011))
       .then(reused(2011)));
-  test('but a replaced token of another client, of another holder or of another grant ends nothing', () => {
+  test('but a replaced token of another client, without the proof of its grant or of another grant ends nothing', () => {
     const bound = { ...opened, data: { ...opened.data, dpopKeyThumbprint: 'jkt' } };
     given(grant, ...rotated)
       .when(refresh({ ...by('refresh', 3000), clientId: 'other' }, issued('a', 3000).data, successor))
       .refuses('invalid_grant');
-    given(grant, bound, issued('access'), refreshToken, replaced).when(use('refresh', 3000)).refuses('invalid_grant');
+    given(grant, bound, issued('access'), refreshToken, replaced).when(use('refresh', 3000)).refuses('invalid_dpop_proof');
     given(grant, ...rotated)
       .when(use('refresh-9', 3000))
       .refuses('invalid_grant');
+  });
+  test('again after very many: each of them is remembered', () => {
+    const many = Array.from({ length: 20_000 }, (_, n): GrantFact[] => [
+      issued(`access-${n}`),
+      { type: 'RefreshTokenIssued', data: { tokenHash: `many-${n + 1}`, nonce: 'n', replaces: `many-${n}`, at: 2000, expiresAt: 9000 } },
+    ]).flat();
+    const state = stateOf(grant, ...past, ...many);
+    const uses = ['many-0', 'many-10000', 'many-19999', 'many-20000'].map((hash) =>
+      useOf(refreshable(state, by(hash, 2010)), by(hash, 2010)),
+    );
+    expect(uses).toEqual(['reuse', 'reuse', 'retry', 'current']);
+  });
+  test('whose predecessors nobody keeps where it stays the same', () => {
+    const state = stateOf(grant, ...past, issued('access-2'), issued('access-3'));
+    expect(state).toEqual(stateOf(grant, ...past));
   });
   test.each([
     ['refresh-2', 3000, 'current'],
@@ -193,18 +209,30 @@ describe('a grant that is bound', () => {
   const by = (binding: Binding): RefreshTokenUse => ({ clientId: 'tpp', tokenHash: 'refresh', binding, at: 2000 });
   const boundTo = (binding: Binding) => stateOf(grant, { ...opened, data: { ...opened.data, ...binding } }, issued('access'), refreshToken);
 
-  test.each(bindings)('to $certificateThumbprint and $dpopKeyThumbprint is refreshed by who holds both', (binding) => {
-    expect(refreshable(boundTo(binding), by(binding))).toMatchObject(binding);
-    expect(() => refreshable(boundTo(binding), by(unbound))).toThrow('another certificate or DPoP key');
-    expect(() => refreshable(boundTo(binding), by({ certificateThumbprint: 'other', dpopKeyThumbprint: 'other' }))).toThrow();
+  const others = { certificateThumbprint: 'renewed', dpopKeyThumbprint: 'another' };
+  const refuses = (state: Grant, binding: Binding, error: string) =>
+    expect(() => refreshable(state, by(binding))).toThrow(expect.objectContaining({ error }));
+
+  test.each(bindings)(
+    'to $certificateThumbprint and $dpopKeyThumbprint is refreshed with proofs of that kind, by whatever key',
+    (binding) => {
+      for (const proved of [binding, others]) expect(refreshable(boundTo(binding), by(proved))).toMatchObject(binding);
+    },
+  );
+  test.each(bindings)('to $certificateThumbprint and $dpopKeyThumbprint is not refreshed with less', (binding) => {
+    if (binding.certificateThumbprint !== null) refuses(boundTo(binding), { ...others, certificateThumbprint: null }, 'invalid_request');
+    if (binding.dpopKeyThumbprint !== null) refuses(boundTo(binding), { ...others, dpopKeyThumbprint: null }, 'invalid_dpop_proof');
   });
-  test('is refreshed by who holds more', () =>
-    expect(refreshable(boundTo(unbound), by({ certificateThumbprint: 'x5t', dpopKeyThumbprint: 'jkt' }))).toMatchObject(unbound));
+  test('to nothing is refreshed with a proof, and stays what it is', () => {
+    expect(refreshable(boundTo(unbound), by(others))).toMatchObject(unbound);
+    const later = { ...issued('access-2'), data: { ...issued('access-2').data, ...others } };
+    expect(refreshable(stateOf(grant, ...past, later), by(unbound))).toMatchObject(unbound);
+  });
   test('says so with its first token, if it is older than that', () => {
     const first = { ...issued('access'), data: { ...issued('access').data, certificateThumbprint: 'x5t' } };
-    const state = stateOf(grant, opened, first, refreshToken);
-    expect(() => refreshable(state, by(unbound))).toThrow('another certificate or DPoP key');
-    expect(refreshable(state, by({ ...unbound, certificateThumbprint: 'x5t' }))).toMatchObject({ certificateThumbprint: 'x5t' });
+    const state = stateOf(grant, opened, first, issued('access-2'), refreshToken);
+    refuses(state, unbound, 'invalid_request');
+    expect(refreshable(state, by(others))).toMatchObject({ certificateThumbprint: 'x5t', dpopKeyThumbprint: null });
   });
 });
 

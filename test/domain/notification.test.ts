@@ -19,14 +19,18 @@ const rejected = (status: number, retryAt: number | null, at = 1000): Notificati
 const failed = (times: number) => Array.from({ length: times }, () => rejected(503, 1001));
 
 describe('a notification that', () => {
-  test('was accepted is done', () => {
-    given(notification).when(attempt(ok)).then(accepted);
-    for (const later of [ok, busy, never]) given(notification, accepted).when(attempt(later)).then();
-  });
+  test('was accepted is done', () => given(notification).when(attempt(ok)).then(accepted));
+  test('was refused is not tried again', () => given(notification).when(attempt(never)).then(rejected(401, null)));
 
-  test('was refused is not tried again, whatever another attempt was told', () => {
-    given(notification).when(attempt(never)).then(rejected(401, null));
-    for (const later of [ok, busy, never]) given(notification, rejected(401, null)).when(attempt(later)).then();
+  test.each([
+    ['accepted', accepted],
+    ['refused', rejected(401, null)],
+  ])('was %s keeps what another attempt was told, which changes nothing', (_, ended) => {
+    given(notification, ended).when(attempt(ok)).then(accepted);
+    given(notification, ended).when(attempt(busy)).then(rejected(503, null));
+    given(notification, ended).when(attempt(never)).then(rejected(401, null));
+    for (const late of [accepted, rejected(503, null), rejected(401, null)])
+      expect(stateOf(notification, ended, late)).toEqual(stateOf(notification, ended));
   });
 
   test.each([
@@ -67,7 +71,7 @@ describe('a notification that', () => {
     for (const ended of [accepted, rejected(401, null)]) expect(isDue(stateOf(notification, ended), 9999)).toBe(false);
   });
 
-  test('meets whatever it meets has one outcome at most, and no attempt follows it', () => {
+  test('meets whatever it meets keeps every attempt and its first outcome, and none is due after it', () => {
     const outcome = fc.constantFrom(ok, busy, never);
     const chances = fc.array(fc.record({ outcome, jitter: fc.double({ min: 0, max: 0.999, noNaN: true }), wait: fc.nat(40) }), {
       maxLength: 30,
@@ -80,9 +84,13 @@ describe('a notification that', () => {
           at += wait;
           facts.push(...attempt(outcome, { at, jitter })(stateOf(notification, ...facts)));
         }
-        const ends = facts.filter(({ type, data }) => type === 'ClientNotificationAccepted' || data.retryAt === null);
-        expect(ends.length).toBeLessThanOrEqual(1);
-        if (ends.length === 1) expect(facts.at(-1)).toBe(ends[0]);
+        expect(facts).toHaveLength(attempts.length);
+        const end = facts.findIndex(({ type, data }) => type === 'ClientNotificationAccepted' || data.retryAt === null);
+        if (end !== -1) {
+          expect(stateOf(notification, ...facts)).toEqual(stateOf(notification, ...facts.slice(0, end + 1)));
+          expect(isDue(stateOf(notification, ...facts), 9999)).toBe(false);
+          for (const { type, data } of facts.slice(end)) expect(type === 'ClientNotificationAccepted' || data.retryAt === null).toBe(true);
+        }
         for (const { type, data } of facts)
           if (type === 'ClientNotificationRejected' && data.retryAt !== null) {
             expect(data.retryAt).toBeGreaterThan(data.at);

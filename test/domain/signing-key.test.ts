@@ -113,6 +113,14 @@ describe('the signing keys of an algorithm', () => {
       .then();
   });
 
+  test('are believed no more when one was stolen', () => {
+    const [a] = stateOf(signingKey, ...first, published('c', OLD), activated('c', OLD), retired('a', OLD, OLD));
+    expect(a && verifiesHints(a, OLD)).toBe(false);
+    given(signingKey, ...first)
+      .when(replaceAtOnce(key('c'), { at: OLD, policy, stolen: true }))
+      .then(published('c', OLD), activated('c', OLD), retired('a', OLD, OLD));
+  });
+
   test('verify ID tokens as hints for 90 days after their last signature', () => {
     const [a, b] = stateOf(signingKey, ...turned, removed('a', OLD + 2 * DAY));
     expect([OLD + 91 * DAY, OLD + 91 * DAY + 61].map((at) => a && verifiesHints(a, at))).toEqual([true, false]);

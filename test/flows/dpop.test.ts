@@ -36,7 +36,7 @@ const provingAtRequests = (config: openid.Configuration, { publicKey, privateKey
 
 describe('openid-client plays CIBA with DPoP', () => {
   test.each(['ES256', 'EdDSA'] as const)(
-    'and the tokens of a FAPI 2 client stay bound to its %s key from the poll to refresh and userinfo',
+    'and the tokens of a FAPI 2 client are bound to its %s key from the poll to refresh and userinfo',
     async (alg) => {
       const { config, clientId, request } = await dpopTpp();
       const bound = { DPoP: openid.getDPoPHandle(config, await openid.randomDPoPKeyPair(alg === 'EdDSA' ? 'Ed25519' : alg), remapped) };
@@ -53,8 +53,10 @@ describe('openid-client plays CIBA with DPoP', () => {
       expect(await openid.tokenIntrospection(config, tokens.access_token)).toMatchObject(active);
       const refreshed = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '', undefined, bound);
       expect([refreshed.token_type, refreshed.refresh_token]).toEqual(['dpop', undefined]);
-      const stolen = openid.refreshTokenGrant(config, tokens.refresh_token ?? '', undefined, foreign);
-      await expect(stolen).rejects.toMatchObject({ error: 'invalid_grant' });
+      // The refresh token is bound to the client: with another key of its own it gets a token that is bound to that one.
+      const rekeyed = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '', undefined, foreign);
+      expect(boundTo(rekeyed.access_token)).toEqual({ jkt: await foreign.DPoP.calculateThumbprint() });
+      await expect(openid.refreshTokenGrant(config, tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_dpop_proof' });
 
       const sub = tokens.claims()?.sub ?? '';
       for (const token of [tokens.access_token, refreshed.access_token])

@@ -162,11 +162,22 @@ describe('R65 an answer', () => {
     await canary.close();
   });
 
-  test('without end is cut off', async () => {
-    endpoint.behaves(endless);
+  test('of 200 without end is taken, and its connection dropped', async () => {
+    const dropped = Promise.withResolvers<void>();
+    endpoint.behaves((res, call) => endless(res.once('close', dropped.resolve), call));
     const { authReqId, requestId } = await approved();
-    expect(JSON.parse((await failed(requestId)).data)).toMatchObject({ reason: 'too_large', retryAt: null });
+    await done(requestId);
+    await dropped.promise;
     expect((await poll(authReqId)).status).toBe(200);
+  });
+
+  test('of 503 with a long page is asked for again', async () => {
+    endpoint.behaves((res) => res.writeHead(503).end('x'.repeat(100_000)), status(204));
+    const { requestId } = await approved();
+    expect(JSON.parse((await failed(requestId)).data)).toMatchObject({ reason: 'http_status', status: 503, retryAt: expect.any(Number) });
+    time.pass(2);
+    await done(requestId);
+    expect(endpoint.calls).toHaveLength(2);
   });
 
   test('that never comes does not hold up the PSU, and is asked for again', async () => {
@@ -271,7 +282,7 @@ describe('an engine that ended', () => {
   });
 });
 
-test('two engines on one store record one outcome, and the tokens are there at either', async () => {
+test('two engines on one store tell the same, and the tokens are there at either', async () => {
   const { store, sealer, signer } = tested.ports;
   const other = await testEngine({ store, sealer, signer, clock: time.clock, outbound: endpoint.outbound });
   const fetched: number[] = [];
@@ -285,7 +296,7 @@ test('two engines on one store record one outcome, and the tokens are there at e
     await phone.decide(requestId, 'approved');
     await done(requestId);
     const log = await tested.log();
-    expect(types(log, `notification-${requestId}`)).toEqual(['ClientNotificationAccepted']);
+    expect(new Set(types(log, `notification-${requestId}`))).toEqual(new Set(['ClientNotificationAccepted']));
     expect(types(log, `grant-${requestId}`).filter((type) => type === 'GrantOpened')).toHaveLength(1);
     expect(endpoint.calls.filter(({ body }) => body['auth_req_id'] === authReqId).length).toBeLessThanOrEqual(2);
   }
@@ -294,6 +305,34 @@ test('two engines on one store record one outcome, and the tokens are there at e
   const log = await tested.log();
   await other.close();
   expect(log.filter(({ type }) => type === 'ClientNotificationRejected')).toEqual([]);
+});
+
+test('what two engines were told at once is recorded by each', async () => {
+  await tested.close();
+  await endpoint.close();
+  endpoint = await notificationEndpoint();
+  tested = await testEngine({ clock: time.clock, outbound: endpoint.outbound });
+  auth = await pinged();
+  phone = await testDevice(tested, 'alice');
+  const { store, sealer, signer } = tested.ports;
+  const other = await testEngine({ store, sealer, signer, clock: time.clock, outbound: endpoint.outbound });
+  const second = Promise.withResolvers<void>();
+  endpoint.behaves(
+    async (res) => {
+      await second.promise;
+      res.writeHead(204).end();
+    },
+    (res) => {
+      second.resolve();
+      res.writeHead(400).end();
+    },
+  );
+  const { requestId } = await asked();
+  await phone.decide(requestId, 'approved');
+  await Promise.all([done(requestId), failed(requestId)]);
+  expect((await attempts()).map(({ data }) => data['status']).toSorted()).toEqual([204, 400]);
+  await other.close();
+  expect(endpoint.calls).toHaveLength(2);
 });
 
 test('R64 a node whose read models are behind has the tokens too', async () => {

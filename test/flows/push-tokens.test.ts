@@ -105,6 +105,25 @@ describe('an approval', () => {
     expect(endpoint.calls).toHaveLength(1);
   });
 
+  test('that the client answers with 503 and a long page is told again', async () => {
+    endpoint.behaves((res) => res.writeHead(503).end('x'.repeat(100_000)), status(204));
+    const { requestId } = await approved();
+    expect(JSON.parse((await failed(requestId)).data)).toMatchObject({ status: 503, retryAt: expect.any(Number) });
+    time.pass(2);
+    await done(requestId);
+    expect(endpoint.calls).toHaveLength(2);
+    expect(await isActive(endpoint.calls[0]?.body['access_token'])).toBe(true);
+  });
+
+  test.each(['plain', 'compressed'])('that the client answers with 200 and a long page (%s) is delivered', async (how) => {
+    const headers = how === 'compressed' ? { 'content-encoding': 'gzip' } : {};
+    endpoint.behaves((res) => res.writeHead(200, headers).end('x'.repeat(100_000)));
+    const { requestId } = await approved();
+    await done(requestId);
+    expect(await typesIn(`grant-${requestId}`)).toEqual(TOKENS);
+    expect(await isActive(endpoint.calls[0]?.body['access_token'])).toBe(true);
+  });
+
   test('that the client does not take before the request ends leaves no tokens behind', async () => {
     endpoint.behaves(status(503));
     const { requestId } = await approved();
@@ -175,7 +194,7 @@ test('two engines on one store push from one grant, however they meet', async ()
     const { authReqId, requestId } = await approved();
     await done(requestId);
     expect(await typesIn(`grant-${requestId}`)).toEqual(TOKENS);
-    expect(await typesIn(`notification-${requestId}`)).toEqual(['ClientNotificationAccepted']);
+    expect(new Set(await typesIn(`notification-${requestId}`))).toEqual(new Set(['ClientNotificationAccepted']));
     const sent = endpoint.calls.filter(({ body }) => body['auth_req_id'] === authReqId);
     expect(new Set(sent.map(({ text }) => text)).size).toBe(1);
     expect(await isActive(sent[0]?.body['access_token'])).toBe(true);

@@ -9,6 +9,7 @@ import { consent, waits } from '../../src/domain/consent/decider.ts';
 import { makeLoad } from '../../src/domain/decide.ts';
 import { device } from '../../src/domain/device/decider.ts';
 import { grant } from '../../src/domain/grant/decider.ts';
+import { includes } from '../../src/domain/grant/hashes.ts';
 import { notification } from '../../src/domain/notification/decider.ts';
 import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store.ts';
 import type { Rows } from '../../src/domain/ports/rows.ts';
@@ -180,7 +181,7 @@ describe('the read models say what the streams say', () => {
       const ended = (await consentEnded(state.consentId)) || (await clientEnded(state.clientId));
       if (state.status === 'open' && ended) due.push(grantId);
       for (const { id, data } of eventsOf('AccessTokenIssued').filter((event) => event.id === grantId)) {
-        const lives = state.status === 'open' && !ended && !state.revokedTokens.includes(data.tokenHash);
+        const lives = state.status === 'open' && !ended && !includes(state.revokedTokens, data.tokenHash);
         expect([id, findToken(followed, data.tokenHash)?.grantId]).toEqual([id, lives ? grantId : undefined]);
       }
       for (const { data } of eventsOf('RefreshTokenIssued').filter((event) => event.id === grantId)) {

@@ -11,7 +11,8 @@ import { makeTokens } from '../../src/api/tpp/tokens.ts';
 import { type Outbound, OutboundFailed, OutboundRefused, type OutboundRequest } from '../../src/domain/ports/outbound.ts';
 import { projections } from '../../src/projections/all.ts';
 import { notificationsDueAt } from '../../src/projections/notifications-due.ts';
-import { CALLS_PER_CLIENT, pingClient } from '../../src/projections/reactions/ping-client.ts';
+import { CALLS_PER_CLIENT } from '../../src/projections/reactions/notify-client.ts';
+import { pingClient } from '../../src/projections/reactions/ping-client.ts';
 import { pushTokens } from '../../src/projections/reactions/push-tokens.ts';
 import { runReactions } from '../../src/projections/reactions/runner.ts';
 import { runProjections } from '../../src/projections/runner.ts';
@@ -240,6 +241,33 @@ describe('tokens that are pushed', () => {
     expect([world.calls, world.due('push')]).toEqual([[], []]);
   });
 
+  test('are revoked when the first attempt that ended it was refused, whatever another node was told', async () => {
+    const world = await node();
+    await world.answered('r-1', 'push');
+    await world.persist('r-1');
+    await world.redeem('r-1');
+    await world.openGrant('r-1');
+    await world.notify('r-1', { outcome: 'refused', reason: 'http_status', status: 400 });
+    await world.notify('r-1', { outcome: 'accepted', status: 204 });
+    expect(world.due('push')).toEqual(['r-1']);
+    await world.react();
+    expect(await world.facts(...ATTEMPTS)).toMatchObject([{ status: 400, retryAt: null }, { status: 204 }]);
+    expect(await world.facts('GrantRevoked')).toMatchObject([{ stream: 'grant-r-1', reason: 'not_delivered' }]);
+    expect([world.calls, world.due('push')]).toEqual([[], []]);
+  });
+
+  test('stay when the first attempt was accepted, whatever another node was told', async () => {
+    const world = await node();
+    await world.answered('r-1', 'push');
+    await world.persist('r-1');
+    await world.redeem('r-1');
+    await world.openGrant('r-1');
+    await world.notify('r-1', { outcome: 'accepted', status: 204 });
+    await world.notify('r-1', { outcome: 'refused', reason: 'http_status', status: 400 });
+    await world.react();
+    expect([await world.facts('GrantRevoked'), world.calls, world.due('push')]).toEqual([[], [], []]);
+  });
+
   test('are not sent once their grant is revoked', async () => {
     const world = await node();
     await world.answered('r-1', 'push');
@@ -251,6 +279,43 @@ describe('tokens that are pushed', () => {
     expect(world.calls).toEqual([]);
     expect(await world.facts(...ATTEMPTS)).toMatchObject([{ reason: 'grant_revoked', retryAt: null }]);
     expect(world.due('push')).toEqual([]);
+  });
+
+  test('are none when the request has ended before: the client is sent the error, once', async () => {
+    const world = await node(async () => ({ status: 503 }));
+    await world.answered('r-1', 'push');
+    await world.persist('r-1');
+    await world.pass(301);
+    await world.react();
+    await world.pass(100);
+    expect(world.calls.map(({ body }) => JSON.parse(body ?? ''))).toEqual([
+      { auth_req_id: authReqIdOf('r-1'), error: 'expired_token', error_description: 'auth_req_id has expired' },
+    ]);
+    expect(await world.facts(...ATTEMPTS)).toMatchObject([{ reason: 'http_status', status: 503, retryAt: null }]);
+    expect([await world.facts('GrantOpened', 'CibaRequestRedeemed'), world.due('push'), world.faults]).toEqual([[], [], []]);
+  });
+
+  test('are not sent after the end of the request, and are revoked', async () => {
+    const world = await node();
+    await world.answered('r-1', 'push');
+    await world.persist('r-1');
+    await world.redeem('r-1');
+    await world.openGrant('r-1');
+    await world.pass(301);
+    await world.react();
+    expect(await world.facts(...ATTEMPTS)).toMatchObject([{ reason: 'request_expired', retryAt: null }]);
+    expect(await world.facts('GrantRevoked')).toMatchObject([{ stream: 'grant-r-1', reason: 'not_delivered' }]);
+    expect([world.calls, world.due('push')]).toEqual([[], []]);
+  });
+
+  test('are none when the PSU has refused, which is told also after the end of the request', async () => {
+    const world = await node();
+    await world.answered('r-1', 'push', 'denied');
+    await world.pass(301);
+    await world.react();
+    expect(world.calls.map(({ body }) => JSON.parse(body ?? ''))).toMatchObject([
+      { auth_req_id: authReqIdOf('r-1'), error: 'access_denied' },
+    ]);
   });
 
   test('are none when the consent was revoked before: the client is sent the error', async () => {

@@ -10,7 +10,7 @@ import {
   retrieve,
   type Verdict,
 } from '../../src/domain/ciba-request/decider.ts';
-import { client, disable, register as registerClient, replaceMetadata } from '../../src/domain/client/decider.ts';
+import { client, disable, register as registerClient, replaceOwn } from '../../src/domain/client/decider.ts';
 import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
 import type { DeliveryMode } from '../../src/domain/client/profiles.ts';
 import { consent, expire as expireConsent, lodge, revoke as revokeConsent } from '../../src/domain/consent/decider.ts';
@@ -86,7 +86,12 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     registerClient: (clientId: string, more: Partial<ClientMetadata> = {}) =>
       decide(client, clientId, registerClient(metadata(clientId, more), ids.hash('secret'), clock()), as('operator', 'ops', clientId)),
     renameClient: (clientId: string, name: string) =>
-      decide(client, clientId, replaceMetadata(metadata(name), clock()), as('operator', 'ops', clientId)),
+      decide(
+        client,
+        clientId,
+        replaceOwn((current) => ({ ...current, client_name: name }), clock()),
+        as('client', clientId, clientId),
+      ),
     disableClient: (clientId: string) => decide(client, clientId, disable(clock()), as('operator', 'ops', clientId)),
 
     /** One signing key after the other, and the first of them is gone. */

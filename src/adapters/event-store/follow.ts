@@ -5,7 +5,8 @@ const PAGE_SIZE = 1000;
 
 /**
  * Follows a log that lives in this process: pages of the past, then what is committed. It ends and fails as `commits` does.
- * `read` must work synchronously and `commits` tell at once; then nothing can be committed between the last page of the past and the first commit.
+ * `read` must work synchronously and `commits` tell at once; then nothing can be committed between the last page of the past and the first
+ * commit.
  */
 export const followLog = (
   afterPosition: number,

@@ -1,6 +1,6 @@
 const SIZE = 32;
 
-// Asking node:crypto for `ieee-p1363` costs twice the signature itself; converting here costs nothing (reference figures in docs/decisions).
+// Asking node:crypto for `ieee-p1363` costs twice the signature; converting here costs nothing (reference figures in docs/decisions).
 
 /** r ‖ s, as JOSE wants it, from the DER that OpenSSL makes (P-256). */
 export const joseFromDer = (der: Buffer): Buffer => {

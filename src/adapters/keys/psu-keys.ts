@@ -14,7 +14,7 @@ interface PsuKey {
 }
 
 /** The PSUs' keys, each wrapped under the master key, in a file of their own that is never part of the log. */
-export interface PsuKeys extends Sealer {
+interface PsuKeys extends Sealer {
   close(): void;
 }
 

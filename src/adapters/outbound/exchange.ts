@@ -6,6 +6,8 @@ import type { Target } from './target.ts';
 
 const BODY_BYTES = 65_536;
 const HEADER_BYTES = 16_384;
+// What comes behind a status that was taken alone has this long; who is slower loses the connection, and nothing else.
+const REST_MS = 1000;
 
 /** Connections that stay open for the next call to the same host. One that is open leads to the address that was checked for it. */
 export interface Agents {
@@ -35,7 +37,12 @@ export const exchange = async (request: OutboundRequest, connection: Connection)
   const progress = progressOf(sent);
   const { promise, resolve, reject } = Promise.withResolvers<OutboundResponse>();
   // Whichever is first: what the parser finds wrong in a body is told by the request, and only then is the response cut off.
-  sent.on('error', reject).on('response', (response) => read(response, request.maxBytes ?? BODY_BYTES).then(resolve, reject));
+  sent.on('error', reject).on('response', (response) => {
+    const { maxBytes = BODY_BYTES, statusOnly = false } = request;
+    if (isRedirect(response)) reject(new OutboundRefused('redirect'));
+    else if (statusOnly) resolve(statusOf(response, maxBytes));
+    else read(response, maxBytes).then(resolve, reject);
+  });
   sent.end(request.body);
   try {
     return await promise;
@@ -88,9 +95,25 @@ const pinnedTo =
     else callback(null, found[0]?.address ?? '', found[0]?.family);
   };
 
+const isRedirect = ({ statusCode = 0 }: IncomingMessage): boolean => statusCode >= 300 && statusCode < 400;
+
+/** The answer without its body, which is read so that the connection can serve again, and is dropped with it if it is long or slow. */
+const statusOf = (response: IncomingMessage, maxBytes: number): OutboundResponse => {
+  const { statusCode: status = 0, headers } = response;
+  let bytes = 0;
+  const late = setTimeout(() => response.destroy(), REST_MS);
+  response
+    .on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > maxBytes) response.destroy();
+    })
+    .on('error', () => undefined)
+    .on('close', () => clearTimeout(late));
+  return { status, headers: joined(headers), body: '' };
+};
+
 const read = async (response: IncomingMessage, maxBytes: number): Promise<OutboundResponse> => {
   const { statusCode: status = 0, headers } = response;
-  if (status >= 300 && status < 400) throw new OutboundRefused('redirect');
   if (!/^(identity)?$/i.test(headers['content-encoding'] ?? '')) throw new OutboundRefused('content_encoding');
   if (Number(headers['content-length'] ?? 0) > maxBytes) throw new OutboundRefused('too_large');
   const chunks: Buffer[] = [];

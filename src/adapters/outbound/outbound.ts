@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises';
+import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type Outbound, OutboundFailed, OutboundRefused } from '../../domain/ports/outbound.ts';
 import { exchange, openAgents } from './exchange.ts';
@@ -16,14 +16,14 @@ export interface OutboundSettings {
   allowedHosts?: readonly string[];
   /** The roots to trust instead of Node's own, in PEM. */
   ca?: string;
-  /** All addresses of a name: those of the operating system if not set. */
+  /** All addresses of a name; if not set, those in the DNS, and those of the operating system for the allowed hosts. */
   resolve?: (hostname: string) => Promise<readonly string[]>;
   timeoutMs?: number;
 }
 
 /** The one client that calls URLs which others have named. Throws for allowed hosts in production, and for those it cannot read. */
 export const outboundClient = (settings: OutboundSettings): Outbound => {
-  const { ca, resolve = systemAddresses, timeoutMs = TIMEOUT_MS } = settings;
+  const { ca, resolve = null, timeoutMs = TIMEOUT_MS } = settings;
   const rules = rulesOf(settings);
   const agents = openAgents();
   return {
@@ -51,12 +51,17 @@ const rulesOf = ({ development, allowedPorts = [], allowedHosts = [] }: Outbound
 const systemAddresses = async (hostname: string): Promise<readonly string[]> =>
   (await lookup(hostname, { all: true })).map(({ address }) => address);
 
+// Asked over the network by c-ares: the operating system's own way takes one of libuv's few threads for as long as a slow name server
+// likes, and two slow names would hold up every other call.
+const inDns = new Resolver({ timeout: 1500, tries: 2 });
+const publicAddresses = async (hostname: string): Promise<readonly string[]> => {
+  const answers = await Promise.allSettled([inDns.resolve4(hostname), inDns.resolve6(hostname)]);
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+};
+
 /** The addresses of the target: all of them public, unless the settings list the host. */
-const checkedAddresses = async (
-  { host, allowed }: Target,
-  resolve: NonNullable<OutboundSettings['resolve']>,
-): Promise<readonly string[]> => {
-  const addresses = isIP(host) === 0 ? await resolved(host, resolve) : [host];
+const checkedAddresses = async ({ host, allowed }: Target, resolve: OutboundSettings['resolve'] | null): Promise<readonly string[]> => {
+  const addresses = isIP(host) === 0 ? await resolved(host, resolve ?? (allowed ? systemAddresses : publicAddresses)) : [host];
   if (!allowed && !addresses.every(isPublicAddress)) throw new OutboundRefused('address_not_public');
   return addresses;
 };

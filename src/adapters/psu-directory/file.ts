@@ -7,7 +7,9 @@ const account = z.strictObject({ account_id: z.string().min(1), display_name: z.
 const directoryFile = z.strictObject({
   psus: z.array(
     z.strictObject({
-      /** The pseudonym that stands in the log and in tokens: printable ASCII, at most 255 characters (OpenID Connect Core 1.0, section 2). */
+      /**
+       * The pseudonym that stands in the log and in tokens: at most 255 printable ASCII characters (OpenID Connect Core 1.0, section 2).
+       */
       psu_id: z.string().regex(/^[\x21-\x7e]{1,255}$/),
       username: z.string().min(1),
       password_hash: z.string(),

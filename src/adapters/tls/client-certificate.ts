@@ -9,7 +9,7 @@ const JWK_KEYS = ['rsa', 'ed25519', 'prime256v1', 'secp384r1', 'secp521r1'];
 
 const known = new WeakMap<TLSSocket, ClientCertificate | null>();
 
-/** The certificate that the client of this connection presented, read once per connection; null if none, or if not valid `at` this moment. */
+/** The certificate that the client of this connection presented, read once per connection; null if none, or not valid `at` this moment. */
 export const clientCertificate = (socket: TLSSocket, at: number): ClientCertificate | null => {
   let certificate = known.get(socket);
   if (certificate === undefined) {

@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { device, replacePushToken, revoke } from '../../domain/device/decider.ts';
 import { deviceEvents } from '../../domain/device/events.ts';
@@ -12,9 +11,8 @@ import { json, noContent } from '../reply.ts';
 import type { Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
 import { devicesDoc, pushTokenDoc, revokeDeviceDoc } from './approver-docs.ts';
+import { PushTokenBody } from './bodies.ts';
 import type { Proven } from './device-auth.ts';
-
-const PushToken = z.strictObject({ push_token: z.string().min(1).max(4096) });
 
 interface Deps {
   proven: Proven;
@@ -66,7 +64,7 @@ export const deviceRoutes = ({ proven, decide, load, readModels, sealer, clock, 
       doc: pushTokenDoc,
       handle: proven(async (call, { deviceId }) => {
         if (call.params['device_id'] !== deviceId) throw new OAuthError('not_found', 'no such device, or not this one');
-        const { push_token: pushToken } = await readJson(call, PushToken);
+        const { push_token: pushToken } = await readJson(call, PushTokenBody);
         const { position } = await decide(device, deviceId, replacePushToken(pushToken, clock()), command(deviceId, deviceId));
         await readModels.reached(position);
         return noContent(204);

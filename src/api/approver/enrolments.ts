@@ -15,9 +15,9 @@ import { json } from '../reply.ts';
 import type { Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
 import { enrolmentDoc, registerDeviceDoc } from './approver-docs.ts';
+import { pushToken, RegistrationBody } from './bodies.ts';
 import { STATEMENT, timely } from './device-auth.ts';
 
-const Registration = z.strictObject({ registration: z.string().max(16_384) });
 const SVG_FIRST = /^\s*image\/svg\+xml\s*(?:[;,]|$)/i;
 const text = z.string().min(1).max(100);
 const registrationClaims = z.object({
@@ -27,7 +27,7 @@ const registrationClaims = z.object({
   public_key: devicePublicKey,
   name: text,
   model: text,
-  push_token: z.string().min(1).max(4096).optional(),
+  push_token: pushToken.optional(),
 });
 
 interface Deps {
@@ -44,8 +44,8 @@ interface Deps {
 }
 
 /**
- * Enrolment of a device. The PSU, by user name and password, is offered one-time discovery data (also as a QR code); the device answers with
- * a statement signed by the key that it registers.
+ * Enrolment of a device. The PSU, by user name and password, is offered one-time discovery data (also as a QR code); the device answers
+ * with a statement signed by the key that it registers.
  */
 export const enrolmentRoutes = (deps: Deps): Route[] => {
   const { decide, load, signIn, jws, readModels, clock, ids, issuer, expirySeconds, devicesPerPsu } = deps;
@@ -84,7 +84,7 @@ export const enrolmentRoutes = (deps: Deps): Route[] => {
       path: `${PATHS.approver}/devices`,
       doc: registerDeviceDoc,
       async handle(call) {
-        const { registration } = await readJson(call, Registration);
+        const { registration } = await readJson(call, RegistrationBody);
         const decoded = jws.decode(registration);
         if (decoded?.header.typ !== STATEMENT.registration)
           throw new OAuthError('invalid_request', `registration must be a ${STATEMENT.registration}`);

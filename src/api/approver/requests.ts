@@ -8,6 +8,7 @@ import {
   lastRetrieval,
   ofPsu,
   type ReceivedCibaRequest,
+  type Retrieval,
   retrieve,
   type SealedParts,
   type Verdict,
@@ -29,13 +30,13 @@ import { json } from '../reply.ts';
 import type { Handler, Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
 import { answerDoc, retrieveDoc, waitingDoc } from './approver-docs.ts';
+import { AnswerBody } from './bodies.ts';
 import { type DeviceStatements, type Proven, type ProvenDevice, STATEMENT } from './device-auth.ts';
-import { offeredAccounts, openShown, type Shown, shownText } from './shown-request.ts';
+import { choicesShown, openShown, type Shown, shownText } from './shown-request.ts';
 
 // A phone signs at the moment of the tap.
 const MAX_ANSWER_SECONDS = 600;
 
-const AnswerBody = z.strictObject({ answer: z.string().max(16_384) });
 const answerClaims = z.object({
   aud: z.string(),
   request_id: z.string(),
@@ -102,11 +103,23 @@ export const requestRoutes = (deps: Deps): Route[] => {
 
 /** The signed answer, which proves the device by itself. */
 const answerHandler = ({ decide, persist, load, statements, detailTypes, sealer, readModels, clock, ids, issuer }: Deps): Handler => {
-  const parts: SealedParts = {
-    asked: (request) => askedIn(request, sealer).authorizationDetails,
-    offered: ({ sealed }) => offeredAccounts(sealed, sealer),
-    chosen: (given) => choiceOf(given, sealer),
+  /** What is sealed, as far as an answer needs it; what the device was shown holds it all, and is opened once. */
+  const partsFor = (deviceId: string): SealedParts => {
+    let opened: ReturnType<typeof choicesShown> | undefined;
+    const shownIn = ({ sealed }: Retrieval) => {
+      opened ??= choicesShown(sealed, sealer);
+      return opened;
+    };
+    return {
+      asked(request) {
+        const retrieval = lastRetrieval(request, deviceId);
+        return retrieval === undefined ? null : shownIn(retrieval).authorizationDetails;
+      },
+      offered: (retrieval) => shownIn(retrieval).accountIds,
+      chosen: (given) => choiceOf(given, sealer),
+    };
   };
+
   return async (call) => {
     const { request_id: requestId = '' } = call.params;
     const { answer: jws } = await readJson(call, AnswerBody);
@@ -119,10 +132,13 @@ const answerHandler = ({ decide, persist, load, statements, detailTypes, sealer,
       throw new OAuthError('invalid_token', 'the answer has expired or lives too long: sign it again');
     const { psuId, keyThumbprint } = registered;
     const { verdict, digest, nonce, account_ids: accountIds, authorization_details: authorizationDetails = null } = claims;
-    const consentId = findPending(readModels.rows, requestId)?.consent_id ?? ofPsu(await load(cibaRequest, requestId), psuId).consentId;
+    const pending = findPending(readModels.rows, requestId);
+    const consentId = pending?.consent_id ?? ofPsu(await load(cibaRequest, requestId), psuId).consentId;
     const signed = { verdict, psuId, deviceId, keyThumbprint, digest, nonce, accountIds, authorizationDetails, jws, at };
     const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
-    await decide(cibaRequest, requestId, answer(signed, await load(consent, consentId), parts, detailTypes), command);
+    // A request that has its own consent and waits for its answer has no stream of that consent yet.
+    const consentState = consentId === requestId && pending !== undefined ? consent.initial : await load(consent, consentId);
+    await decide(cibaRequest, requestId, answer(signed, consentState, partsFor(deviceId), detailTypes), command);
     await persist(requestId);
     return json(200, { request_id: requestId, status: verdict satisfies Verdict });
   };
@@ -132,7 +148,9 @@ const answerHandler = ({ decide, persist, load, statements, detailTypes, sealer,
 const show = async (deps: Deps, request: ReceivedCibaRequest, { psuId, deviceId }: ProvenDevice) => {
   const { decide, load, detailTypes, sealer, readModels, directory, clock, ids } = deps;
   const { requestId, consentId, clientId } = request;
-  const consentState = await load(consent, consentId);
+  // A consent of the request's own begins with the answer.
+  const notYet = request.status === 'pending' && request.consentOrigin === 'request';
+  const consentState = notYet ? consent.initial : await load(consent, consentId);
   if (request.status === 'pending' && !answerable(consentState, clock()))
     throw new OAuthError('conflict', 'the consent no longer awaits authorisation');
   const before = lastRetrieval(request, deviceId);

@@ -7,6 +7,7 @@ import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
 import type { Consent } from '../../domain/consent/decider.ts';
 import type { Account } from '../../domain/ports/psu-directory.ts';
 import type { Sealed, Sealer } from '../../domain/ports/sealer.ts';
+import { consentAsShown, type ShownConsent } from '../shown-consent.ts';
 
 /** What the PSU is shown, and what the digest is over: the whole of the request, its consent and the accounts to choose from. */
 export interface ShownRequest {
@@ -19,13 +20,7 @@ export interface ShownRequest {
   authorization_details: readonly AuthorizationDetail[] | null;
   /** The same in plain words: the lines of each entry, in their order. */
   authorization_details_lines: readonly (readonly string[])[] | null;
-  consent: {
-    consent_id: string;
-    permissions: readonly string[];
-    expiration: string | null;
-    transactions_from: string | null;
-    transactions_to: string | null;
-  } | null;
+  consent: ShownConsent | null;
   accounts: readonly { account_id: string; display_name: string }[];
   received_at: number;
   expires_at: number;
@@ -48,7 +43,6 @@ export const shownText = (
     salt,
   }: { consent: Consent; clientName: string; asked: Shown; detailTypes: DetailTypes; accounts: readonly Account[]; salt: string },
 ): string => {
-  const content = consent.status === 'absent' || consent.content.kind !== 'account-access' ? null : consent.content;
   const shown: ShownRequest = {
     request_id: request.requestId,
     client: { client_id: request.clientId, client_name: clientName },
@@ -57,13 +51,7 @@ export const shownText = (
     request_context: requestContext,
     authorization_details: authorizationDetails,
     authorization_details_lines: authorizationDetails?.map((entry) => describe(entry, detailTypes)) ?? null,
-    consent: content && {
-      consent_id: request.consentId,
-      permissions: content.permissions,
-      expiration: content.expirationDateTime,
-      transactions_from: content.transactionFromDateTime,
-      transactions_to: content.transactionToDateTime,
-    },
+    consent: consentAsShown(request.consentId, consent),
     accounts: accounts.map(({ accountId, displayName }) => ({ account_id: accountId, display_name: displayName })),
     received_at: request.at,
     expires_at: request.expiresAt,
@@ -72,14 +60,22 @@ export const shownText = (
   return canonicalize(shown) as string;
 };
 
-const offered = z.object({ accounts: z.array(z.object({ account_id: z.string() })) });
-
 /** The text that was shown, or null when the PSU was erased. */
 export const openShown = (sealed: Sealed, sealer: Sealer): string | null =>
   cibaRequestEvents.open('ConsentRetrieved', sealed, sealer)?.shown ?? null;
 
-/** The accounts that were offered in what was shown. */
-export const offeredAccounts = (sealed: Sealed, sealer: Sealer): readonly string[] => {
+const choices = z.object({
+  accounts: z.array(z.object({ account_id: z.string() })),
+  authorization_details: z.array(z.looseObject({ type: z.string() })).nullish(),
+});
+
+/** What an answer could choose from in what was shown; nothing when the PSU was erased. */
+export const choicesShown = (
+  sealed: Sealed,
+  sealer: Sealer,
+): { accountIds: readonly string[]; authorizationDetails: readonly AuthorizationDetail[] | null } => {
   const text = openShown(sealed, sealer);
-  return text === null ? [] : offered.parse(JSON.parse(text)).accounts.map((account) => account.account_id);
+  if (text === null) return { accountIds: [], authorizationDetails: null };
+  const { accounts, authorization_details: authorizationDetails = null } = choices.parse(JSON.parse(text));
+  return { accountIds: accounts.map((account) => account.account_id), authorizationDetails };
 };

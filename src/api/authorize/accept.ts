@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import { authorization, request } from '../../domain/authorization/decider.ts';
 import {
   type Arrival,
@@ -10,8 +9,8 @@ import {
   responseOf,
   silent,
 } from '../../domain/authorization/parameters.ts';
+import type { DetailTypes } from '../../domain/authorization-details/detail-type.ts';
 import { authorizationDetailsOf } from '../../domain/authorization-details/parameter.ts';
-import { detailTypes } from '../../domain/authorization-details/registered.ts';
 import { intentOf, scopeWithin } from '../../domain/ciba-request/request.ts';
 import { awaiting, consent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
@@ -20,12 +19,8 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
 import { parse } from '../parse.ts';
+import { makeSubjectOfIdToken } from '../tpp/id-token-hint.ts';
 import type { NamedClient } from './request-object.ts';
-
-// An ID token names its PSU for as long as a bank keeps a customer signed up for a TPP.
-const MAX_HINT_AGE_SECONDS = 90 * 86_400;
-
-const idTokenClaims = z.object({ iss: z.string(), sub: z.string(), aud: z.union([z.string(), z.array(z.string())]), iat: z.number() });
 
 /** A request that keeps to the rules. */
 export interface Accepted {
@@ -43,19 +38,14 @@ interface Deps {
   clock: Clock;
   ids: Ids;
   issuer: string;
+  detailTypes: DetailTypes;
   /** The authentication context classes that the steps of the flow amount to. */
   reachedAcrValues: readonly string[];
 }
 
 /** Judges the parameters of an authorization request, however they came, by the rules of the client's profile. Records nothing. */
-export const makeAccept = ({ decide, load, directory, signer, clock, ids, issuer, reachedAcrValues }: Deps) => {
-  const hintedBy = async (idToken: string | undefined, clientId: string): Promise<string | null> => {
-    if (idToken === undefined) return null;
-    const { data: claims } = idTokenClaims.safeParse(await signer.verify(idToken, 'JWT'));
-    if (claims?.iss !== issuer || ![claims.aud].flat().includes(clientId) || claims.iat < clock() - MAX_HINT_AGE_SECONDS)
-      throw new OAuthError('invalid_request', 'id_token_hint is no ID token that was issued here to this client');
-    return claims.sub;
-  };
+export const makeAccept = ({ decide, load, directory, signer, clock, ids, issuer, detailTypes, reachedAcrValues }: Deps) => {
+  const subjectOf = makeSubjectOfIdToken({ signer, clock, issuer });
 
   return async (
     given: Readonly<Record<string, unknown>>,
@@ -66,7 +56,7 @@ export const makeAccept = ({ decide, load, directory, signer, clock, ids, issuer
       throw new OAuthError('unauthorized_client', 'this client is not registered for the authorization code');
     checkArrival(arrival, metadata, profile);
     const parameters = parse(authorizationParameters, given);
-    const { redirect_uri: redirectUri, login_hint: loginHint, dpop_jkt: dpopJkt = null } = parameters;
+    const { redirect_uri: redirectUri, login_hint: loginHint, id_token_hint: idTokenHint, dpop_jkt: dpopJkt = null } = parameters;
     if (!metadata.redirect_uris.includes(redirectUri)) throw new OAuthError('invalid_request', 'redirect_uri is not registered');
     const { responseType, responseMode } = responseOf(parameters, metadata, profile);
     const scope = scopeWithin(parameters.scope, metadata.scope);
@@ -79,7 +69,7 @@ export const makeAccept = ({ decide, load, directory, signer, clock, ids, issuer
       parameters.authorization_details === undefined
         ? null
         : [...authorizationDetailsOf(parameters.authorization_details, detailTypes, metadata.authorization_details_types)];
-    const requiredPsuId = await hintedBy(parameters.id_token_hint, clientId);
+    const requiredPsuId = idTokenHint === undefined ? null : await subjectOf(idTokenHint, clientId);
     const intent = intentOf(parameters);
     if (intent !== null) awaiting(await load(consent, intent), clientId, clock());
     // A hint that names nobody hints at nothing.
@@ -108,7 +98,8 @@ export const makeAccept = ({ decide, load, directory, signer, clock, ids, issuer
         const asked = {
           state: parameters.state ?? null,
           nonce,
-          loginHint: hintedPsuId === null ? null : (loginHint ?? null),
+          // Also one that names nobody: the page must not tell who is a customer.
+          loginHint: loginHint ?? null,
           authorizationDetails,
         };
         const command = {

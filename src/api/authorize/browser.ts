@@ -39,11 +39,11 @@ export interface Posted {
 }
 
 /** Reads a posted form, or refuses: it came from another site, or from a page for another browser. */
-export const readPosted = async (call: Call, ids: Pick<Ids, 'hash'>): Promise<Posted> => {
+export const readPosted = async (call: Call, ids: Pick<Ids, 'hash'>, mostParameters?: number): Promise<Posted> => {
   const { headers } = call;
   const site = headers['sec-fetch-site'];
   if (site !== undefined && site !== 'same-origin') throw new OAuthError('invalid_request', 'the form came from another site');
-  const form = parseForm(await call.text(), headers);
+  const form = parseForm(await call.text(), headers, mostParameters);
   const { interaction_id: requestId = '', csrf_token: token = '' } = form;
   const secret = secretOf(headers, requestId);
   if (secret === null || !same(csrfTokenOf(requestId, secret, ids), token))

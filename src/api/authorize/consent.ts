@@ -13,7 +13,6 @@ import {
 } from '../../domain/authorization/decider.ts';
 import { authorizationEvents } from '../../domain/authorization/events.ts';
 import { describe } from '../../domain/authorization-details/approval.ts';
-import { detailTypes } from '../../domain/authorization-details/registered.ts';
 import { answerable, consent } from '../../domain/consent/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
@@ -30,10 +29,12 @@ import { knownClient } from './known-client.ts';
 import { CODE_SECONDS } from './life.ts';
 import { openShown, readShown, type ShownAuthorization, shownText } from './shown-authorization.ts';
 
+// An account is a parameter: as many as a device may name in its answer, and what else the form holds.
+const MOST_PARAMETERS = 1010;
 const CHOOSE = 'Choose at least one account to approve, or deny.';
 
 /** Shows a PSU who has signed in what is asked, and records that it was shown. */
-export const makeShowConsent = ({ decide, load, readModels, directory, sealer, clock, ids }: AuthorizeDeps) => {
+export const makeShowConsent = ({ decide, load, readModels, directory, sealer, detailTypes, clock, ids }: AuthorizeDeps) => {
   return async (by: { requestId: string; secret: string; username: string; psuId: string }): Promise<Reply> => {
     const { requestId, secret, username, psuId } = by;
     const request = underWay(await load(authorization, requestId), clock());
@@ -97,7 +98,7 @@ export const consentHandler = (deps: AuthorizeDeps): Handler => {
   };
 
   return async (call) => {
-    const { requestId, secret, form } = await readPosted(call, ids);
+    const { requestId, secret, form } = await readPosted(call, ids, MOST_PARAMETERS);
     const { verdict, digest, nonce } = answerIn(form);
     const at = clock();
     const before = await load(authorization, requestId);

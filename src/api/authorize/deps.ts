@@ -1,4 +1,5 @@
 import type { PersistAuthorization } from '../../domain/authorization/persist.ts';
+import type { DetailTypes } from '../../domain/authorization-details/detail-type.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
@@ -17,6 +18,7 @@ export interface AuthorizeDeps {
   readModels: ReadModels;
   directory: PsuDirectory;
   sealer: Sealer;
+  detailTypes: DetailTypes;
   clock: Clock;
   ids: Ids;
   accept: Accept;

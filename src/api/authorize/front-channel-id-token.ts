@@ -11,7 +11,9 @@ export type FrontChannelIdToken = (
   metadata: ClientMetadata,
 ) => Promise<string>;
 
-/** Makes ID tokens that vouch for the code and the state beside them (OpenID Connect Core 1.0, section 3.3.2.11; FAPI 1 Advanced 5.2.2.1). */
+/**
+ * Makes ID tokens that vouch for the code and the state beside them (OpenID Connect Core 1.0, section 3.3.2.11; FAPI 1 Advanced 5.2.2.1).
+ */
 export const makeFrontChannelIdToken =
   ({
     signer,

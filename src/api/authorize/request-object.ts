@@ -27,8 +27,8 @@ export interface NamedClient {
 }
 
 /**
- * The parameters of a signed authorization request (RFC 9101), or `invalid_request_object`. Where the profile wants requests signed it wants
- * them short-lived too (FAPI 1 Advanced 5.2.2-13, -17). It may be sent again: what counts is that its request is answered once.
+ * The parameters of a signed authorization request (RFC 9101), or `invalid_request_object`. Where the profile wants requests signed it
+ * wants them short-lived too (FAPI 1 Advanced 5.2.2-13, -17). It may be sent again: what counts is that its request is answered once.
  */
 export const makeReadAuthorizationObject =
   ({ jws, keys, clock, issuer }: { jws: JwsReader; keys: ClientKeys; clock: Clock; issuer: string }) =>

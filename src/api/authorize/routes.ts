@@ -50,6 +50,7 @@ const asPage = (refusal: OAuthError): Reply => {
 };
 
 const PAGE = 'text/html';
+const AS_PAGE: RouteDoc['refusal'] = { type: PAGE, status: { invalid_client: 400 } };
 const optional = z.string().optional();
 
 const arriving = z.object({
@@ -79,8 +80,10 @@ export const authorizationForm = arriving;
 const authorizeDoc: RouteDoc = {
   summary: 'A browser brings the authorization request of a TPP (RFC 6749, section 4.1.1; RFC 9101; RFC 9126)',
   security: 'none',
-  answers: { 200: PAGE },
-  errors: ['invalid_request', 'invalid_request_object', 'invalid_client', 'gone'],
+  // A refusal that may go to the client goes there.
+  answers: { 200: PAGE, 303: null },
+  errors: ['invalid_request', 'invalid_request_object', 'request_uri_not_supported', 'invalid_client', 'unauthorized_client', 'gone'],
+  refusal: AS_PAGE,
 };
 
 const bound = { interaction_id: z.string(), csrf_token: z.string() };
@@ -89,12 +92,14 @@ const loginDoc: RouteDoc = {
   security: 'none',
   form: z.object({ ...bound, username: optional, password: optional, step: z.enum(['login', 'cancel']).optional() }),
   answers: { 200: PAGE },
-  errors: ['invalid_request', 'conflict', 'gone'],
+  errors: ['invalid_request', 'invalid_client', 'conflict', 'gone'],
+  refusal: AS_PAGE,
 };
 const consentDoc: RouteDoc = {
   summary: 'The consent page is posted; each chosen account is a parameter account.<n>',
   security: 'none',
   form: z.object({ ...bound, nonce: z.string(), digest: z.string(), verdict: z.enum(['approved', 'denied']) }),
   answers: { 200: PAGE },
-  errors: ['invalid_request', 'conflict', 'gone'],
+  errors: ['invalid_request', 'invalid_client', 'conflict', 'gone'],
+  refusal: AS_PAGE,
 };

@@ -5,6 +5,7 @@ import { authorizationEvents } from '../../domain/authorization/events.ts';
 import type { Consent } from '../../domain/consent/decider.ts';
 import type { Account } from '../../domain/ports/psu-directory.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
+import { consentAsShown, shownConsent } from '../shown-consent.ts';
 
 /** Everything that the consent page says: the page is made from this text, and the digest is over it. */
 const shownAuthorization = z.object({
@@ -12,15 +13,7 @@ const shownAuthorization = z.object({
   client: z.object({ client_id: z.string(), client_name: z.string(), redirect_uri: z.string() }),
   username: z.string(),
   scope: z.string(),
-  consent: z
-    .object({
-      consent_id: z.string(),
-      permissions: z.array(z.string()),
-      expiration: z.string().nullable(),
-      transactions_from: z.string().nullable(),
-      transactions_to: z.string().nullable(),
-    })
-    .nullable(),
+  consent: shownConsent.nullable(),
   authorization_details: z.array(z.unknown()).nullable(),
   /** The same as lines for the person. */
   details: z.array(z.string()),
@@ -46,19 +39,12 @@ export const shownText = (
   },
 ): string => {
   const { consent, clientName, username, authorizationDetails, details, accounts, salt } = given;
-  const content = consent.status === 'absent' || consent.content.kind !== 'account-access' ? null : consent.content;
   const shown: ShownAuthorization = {
     request_id: request.requestId,
     client: { client_id: request.clientId, client_name: clientName, redirect_uri: request.redirectUri },
     username,
     scope: request.scope,
-    consent: content && {
-      consent_id: request.consentId,
-      permissions: content.permissions,
-      expiration: content.expirationDateTime,
-      transactions_from: content.transactionFromDateTime,
-      transactions_to: content.transactionToDateTime,
-    },
+    consent: consentAsShown(request.consentId, consent),
     authorization_details: authorizationDetails && [...authorizationDetails],
     details: [...details],
     accounts: accounts.map(({ accountId, displayName }) => ({ account_id: accountId, display_name: displayName })),

@@ -13,8 +13,8 @@ const MAX_LENGTH = 256;
 export type SignIn = (username: string, password: string) => Promise<string | null>;
 
 /**
- * Signs a PSU in by user name and password, in the memory of this process: 5 wrong tries for a user name within 15 minutes, whether there is
- * such a user or not, and 2000 for all of them together. Beyond that, or with 16 checks under way, no password is looked at.
+ * Signs a PSU in by user name and password, in the memory of this process: 5 wrong tries for a user name within 15 minutes, whether there
+ * is such a user or not, and 2000 for all of them together. Beyond that, or with 16 checks under way, no password is looked at.
  */
 export const makeSignIn = ({ directory, clock, ids }: { directory: PsuDirectory; clock: Clock; ids: Ids }): SignIn => {
   const forUsername = makeBudget({ count: WRONG_PER_USERNAME, seconds: WINDOW_SECONDS, clock });

@@ -1,9 +1,9 @@
 import { type Html, html } from '../pages/html.ts';
 import { page } from '../pages/layout.ts';
 import type { Reply } from '../reply.ts';
-import { statusOf } from '../reply.ts';
 import type { Route, RouteDoc } from '../route.ts';
-import { documented, jsonSchema } from './openapi.ts';
+import { documented, headersOf, jsonSchema } from './openapi.ts';
+import { refusalsOf } from './refusals.ts';
 
 const CALLER: Record<RouteDoc['security'], string> = {
   none: 'anybody',
@@ -23,20 +23,26 @@ export const docsPage = (routes: readonly Route[]): Reply =>
 ${documented(routes).map(section)}`,
   });
 
-const section = ({ method, path, doc }: Route & { doc: RouteDoc }): Html => html`<section>
+const section = ({ method, path, doc }: Route & { doc: RouteDoc }): Html => {
+  const headers = headersOf(doc);
+  const as = doc.refusal?.type === undefined ? '' : ` (${doc.refusal.type})`;
+  return html`<section>
 <h2>${method} ${path}</h2>
 <p>${doc.summary}</p>
 <dl>
 <dt>Called by</dt><dd>${CALLER[doc.security]}</dd>
 ${[
+  headers ? schema('Headers', jsonSchema(headers, 'input')) : null,
   doc.query ? schema('Query', jsonSchema(doc.query, 'input')) : null,
   doc.form ? schema('Form', jsonSchema(doc.form, 'input')) : null,
   doc.json ? schema('JSON body', jsonSchema(doc.json, 'input')) : null,
   ...Object.entries(doc.answers).map(([status, body]) => answer(status, body)),
-  ...doc.errors.map((error) => html`<dt>${statusOf(error)}</dt><dd>${error}</dd>\n`),
+  ...refusalsOf(doc).map(({ status, error }) => html`<dt>${status}</dt><dd>${error}${as}</dd>\n`),
+  doc.refusal?.schema ? schema('Body of a refusal', jsonSchema(doc.refusal.schema, 'output')) : null,
 ]}</dl>
 </section>
 `;
+};
 
 const answer = (status: string, body: RouteDoc['answers'][number]): Html =>
   body === null || body === undefined || typeof body === 'string'

@@ -1,7 +1,6 @@
 import * as z from 'zod';
-import type { OAuthErrorCode } from '../../domain/oauth-error.ts';
-import { statusOf } from '../reply.ts';
 import type { Route, RouteDoc } from '../route.ts';
+import { type Refusal, refusalsOf } from './refusals.ts';
 
 type Documented = Route & { doc: RouteDoc };
 type Json = Readonly<Record<string, unknown>>;
@@ -40,6 +39,11 @@ const REFUSAL = {
   required: ['error'],
 };
 
+const DPOP = z.object({ DPoP: z.string().optional().describe('A proof of the key that tokens are bound to (RFC 9449)') });
+
+/** The headers by which a caller proves who it is; OpenAPI wants none for what a scheme of HTTP holds. */
+const HEADERS: Partial<Record<RouteDoc['security'], z.ZodObject>> = { client: DPOP, bearer: DPOP };
+
 /** The OpenAPI 3.1 document of the routes. */
 export const openApi = (routes: readonly Route[], { issuer, mtlsBase }: { issuer: string; mtlsBase: string }): Json => ({
   openapi: '3.1.0',
@@ -73,18 +77,24 @@ const operation = ({ method, path, doc }: Documented): Json => ({
   operationId: `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+(.?)/g, (_, next: string) => next.toUpperCase())}`,
   summary: doc.summary,
   security: SECURITY[doc.security],
-  parameters: [...inPath(path), ...inQuery(doc.query)],
+  parameters: [...inPath(path), ...parameters('query', doc.query), ...parameters('header', headersOf(doc))],
   ...requestBody(doc),
-  responses: { ...successes(doc), ...refusals(doc.errors) },
+  responses: { ...successes(doc), ...refusals(doc) },
 });
 
 const inPath = (path: string): Json[] =>
   [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
 
-const inQuery = (query: z.ZodObject | undefined): Json[] => {
-  if (query === undefined) return [];
-  const { properties = {}, required = [] } = jsonSchema(query, 'input') as { properties?: Json; required?: readonly string[] };
-  return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: required.includes(name), schema }));
+/** The headers of a call that count. */
+export const headersOf = ({ security, headers }: RouteDoc): z.ZodObject | undefined => {
+  const common = HEADERS[security];
+  return common === undefined ? headers : common.extend(headers?.shape ?? {});
+};
+
+const parameters = (place: 'query' | 'header', held: z.ZodObject | undefined): Json[] => {
+  if (held === undefined) return [];
+  const { properties = {}, required = [] } = jsonSchema(held, 'input') as { properties?: Json; required?: readonly string[] };
+  return Object.entries(properties).map(([name, schema]) => ({ name, in: place, required: required.includes(name), schema }));
 };
 
 const requestBody = ({ form, json }: RouteDoc): Json => {
@@ -104,10 +114,19 @@ const successes = ({ answers }: RouteDoc): Json =>
     }),
   );
 
-const refusals = (errors: readonly OAuthErrorCode[]): Json =>
+const refusals = (doc: RouteDoc): Json =>
   Object.fromEntries(
-    [...Map.groupBy(errors, statusOf)].map(([status, codes]) => [
+    [...Map.groupBy(refusalsOf(doc), ({ status }) => status)].map(([status, there]) => [
       status,
-      { description: codes.join(', '), content: { 'application/json': { schema: { $ref: '#/components/schemas/Refusal' } } } },
+      { description: there.map(({ error }) => error).join(', '), content: refusalContent(doc, there) },
     ]),
   );
+
+const COMMON_BODY = { $ref: '#/components/schemas/Refusal' };
+
+const refusalContent = ({ refusal }: RouteDoc, there: readonly Refusal[]): Json => {
+  if (refusal?.type !== undefined) return { [refusal.type]: {} };
+  const ownBody = refusal?.schema === undefined ? COMMON_BODY : jsonSchema(refusal.schema, 'output');
+  const bodies = [...new Set(there.map(({ own }) => (own ? ownBody : COMMON_BODY)))];
+  return { 'application/json': { schema: bodies.length === 1 ? bodies[0] : { oneOf: bodies } } };
+};

@@ -4,7 +4,7 @@ const MARKUP = Symbol('markup');
 export interface Html {
   readonly [MARKUP]: string;
 }
-/** What may stand between the parts of a template: text is escaped, markup is taken as it is, null and false are nothing, a list is joined. */
+/** What may stand between the parts of a template: text is escaped, markup taken as it is, null and false are nothing, a list is joined. */
 export type Content = Html | string | number | null | false | readonly Content[];
 
 /** A template whose values cannot leave the text or the double-quoted attribute value that they stand in. */

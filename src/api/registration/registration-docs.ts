@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { clientMetadata } from '../../domain/client/metadata.ts';
+import { wantedMembers } from '../../domain/client/wanted.ts';
 import type { RouteDoc } from '../route.ts';
 
-const { profile: _profile, resource_server: _resourceServer, ...members } = clientMetadata.shape;
+const members = { ...wantedMembers, software_statement: clientMetadata.shape.software_statement };
 
 /** The client information of an answer (RFC 7591, section 3.2.1; RFC 7592, section 3). */
 const clientInformation = z.looseObject({
@@ -34,7 +35,7 @@ export const readRegistrationDoc: RouteDoc = {
   summary: 'A TPP reads its registration (RFC 7592, section 2.1)',
   security: 'registration token',
   answers: { 200: clientInformation },
-  errors: ['invalid_token', 'invalid_client'],
+  errors: [],
 };
 
 export const replaceRegistrationDoc: RouteDoc = {
@@ -42,12 +43,12 @@ export const replaceRegistrationDoc: RouteDoc = {
   security: 'registration token',
   json: z.looseObject({ client_id: z.string(), client_secret: z.string(), ...members }).partial(),
   answers: { 200: clientInformation },
-  errors: [...refusals, 'invalid_token', 'invalid_client'],
+  errors: [...refusals, 'temporarily_unavailable'],
 };
 
 export const endRegistrationDoc: RouteDoc = {
   summary: 'A TPP ends its registration, and with it every grant (RFC 7592, section 2.3)',
   security: 'registration token',
   answers: { 204: null },
-  errors: ['invalid_token', 'invalid_client'],
+  errors: [],
 };

@@ -117,10 +117,9 @@ export const registrationRoutes = (deps: Deps): Route[] => {
     requireCertificate(call);
     if (initialTokenHash !== null && !fits(bearerToken(call), initialTokenHash))
       throw new OAuthError('invalid_token', 'the initial access token is missing or no good');
-    pace();
     const request = await readRegistration(call, jws);
-    const statement = request.statement === null ? null : await statements.verified(request.statement);
-    await checkGrounds(request, statement);
+    const statement = await newStatement(request);
+    pace.register();
     const { clientId, fresh } = await newClient(statement);
     const proven = request.jwt !== null;
     const metadata = await checked(
@@ -133,6 +132,18 @@ export const registrationRoutes = (deps: Deps): Route[] => {
     await readModels.reached(position);
     const secretMembers = secret === null ? {} : { client_secret: secret, client_secret_expires_at: 0 };
     return json(201, { ...information({ clientId, token, metadata, at, base }), ...secretMembers });
+  };
+
+  /** The statement of a new client, which is the sender's as far as the settings ask. */
+  const newStatement = async (request: RegistrationRequest): Promise<SoftwareStatement | null> => {
+    const { statement: text, jwt } = request;
+    // Whoever copied the statement would take the place of the software.
+    if (settings.oneClientPerSoftware && text !== null && jwt === null)
+      throw new OAuthError('invalid_client_metadata', 'the request must be signed with a key of the software statement');
+    if (text !== null) pace.check();
+    const statement = text === null ? null : await statements.verified(text);
+    await checkGrounds(request, statement);
+    return statement;
   };
 
   const checkGrounds = async ({ jwt }: RegistrationRequest, statement: SoftwareStatement | null): Promise<void> => {
@@ -151,6 +162,8 @@ export const registrationRoutes = (deps: Deps): Route[] => {
     const registered = metadata.software_statement === null ? null : statements.registered(metadata.software_statement);
     if (statement === null) return settings.requireSoftwareStatement ? null : registered;
     if (statement === registered?.text) return registered;
+    if (registered === null && settings.oneClientPerSoftware)
+      throw new OAuthError('invalid_software_statement', 'software that has one client registers with its statement');
     const newer = await statements.verified(statement);
     if (registered !== null && (newer.issuer !== registered.issuer || newer.softwareId !== registered.softwareId))
       throw new OAuthError('invalid_software_statement', 'the software statement is of another software');
@@ -159,6 +172,7 @@ export const registrationRoutes = (deps: Deps): Route[] => {
 
   const replace = async (call: Call): Promise<Reply> => {
     const { clientId, token, state } = await own(call);
+    pace.update(clientId);
     const request = await readRegistration(call, jws);
     // RFC 7592, section 2.2: the client may repeat both and change neither.
     if (request.clientId !== null && request.clientId !== clientId)
@@ -167,8 +181,9 @@ export const registrationRoutes = (deps: Deps): Route[] => {
       throw new OAuthError('invalid_client_metadata', 'client_secret is not that of the client');
     const statement = await statementOf(request, state);
     await checkGrounds(request, statement);
-    const revise = ({ profile }: ClientMetadata) =>
-      ownMetadata({ wanted: request.wanted, statement, proven: true, profile, clientId, detailTypes });
+    const proven = request.jwt !== null;
+    const revise = (current: ClientMetadata) =>
+      ownMetadata({ wanted: request.wanted, statement, proven, current, profile: current.profile, clientId, detailTypes });
     const metadata = await checked(revise(state.metadata));
     const { position } = await decide(client, clientId, replaceOwn(revise, clock()), command(clientId));
     await readModels.reached(position);

@@ -48,9 +48,11 @@ const requestClaims = z.object({
   aud: z.union([z.string(), z.array(z.string())]),
   exp: z.number(),
   iat: z.number(),
+  nbf: z.number().optional(),
   jti: z.string().min(1).max(256),
 });
 
+/** Verifies software statements, and the signed requests that hold them, by the keys and the bounds of the settings. */
 export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
   const { jws, clientKeys, replayGuard, clock, ids, surface, settings } = deps;
   const { statementIssuers: issuers, statementSeconds: maxAgeSeconds, productionJwksUrl, sandboxJwksUrl } = settings;
@@ -97,7 +99,7 @@ export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
       if (claims.iss !== softwareId) throw refuse('was not issued by the software of its software statement');
       if (![claims.aud].flat().some((aud) => audiences.has(aud))) throw refuse('is meant for another server');
       if (claims.exp <= at) throw refuse('has expired');
-      if (claims.iat > at + SKEW_SECONDS) throw refuse('is not valid yet');
+      if (Math.max(claims.iat, claims.nbf ?? 0) > at + SKEW_SECONDS) throw refuse('is not valid yet');
       if (claims.iat < at - REQUEST_SECONDS || claims.exp > at + REQUEST_SECONDS + SKEW_SECONDS) throw refuse('lives too long');
       if (!(await clientKeys.signed(keys, request)))
         throw refuse('is not signed by a key of its software, or those keys are not to be had');

@@ -11,7 +11,7 @@ import type { SandboxDevice } from './device.ts';
 
 const VERDICTS: Readonly<Record<string, 'approved' | 'denied'>> = { allow: 'approved', deny: 'denied' };
 
-/** `POST /sandbox/ciba/{auth_req_id}/{action}`: a sandbox device of the PSU retrieves the request and answers it. Never served in production. */
+/** `POST /sandbox/ciba/{auth_req_id}/{action}`: a device of the PSU retrieves the request and answers it. Never served in production. */
 export const sandboxRoutes = (deps: { load: Load; clock: Clock; ids: Ids; deviceOf(psuId: string): Promise<SandboxDevice> }): Route[] => [
   {
     method: 'POST',

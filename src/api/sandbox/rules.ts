@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { DetailTypes } from '../../domain/authorization-details/detail-type.ts';
 import { cibaRequest, ofPsu } from '../../domain/ciba-request/decider.ts';
 import type { Load } from '../../domain/decide.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
@@ -28,12 +29,14 @@ interface Deps {
   rows: Rows;
   load: Load;
   directory: PsuDirectory;
+  detailTypes: DetailTypes;
   clock: Clock;
   deviceOf(psuId: string): Promise<SandboxDevice>;
 }
 
 /** Answers what waits by the rules, when their time has come. A rule that names nobody is an error. */
-export const answerByRules = async ({ rules }: SandboxRules, { rows, load, directory, clock, deviceOf }: Deps): Promise<Reaction> => {
+export const answerByRules = async ({ rules }: SandboxRules, deps: Deps): Promise<Reaction> => {
+  const { rows, load, directory, detailTypes, clock, deviceOf } = deps;
   const byPsu = new Map<string, SandboxRules['rules'][number]>();
   for (const one of rules) {
     const psuId = one.psu_id ?? (await directory.findByHint(one.login_hint ?? ''));
@@ -44,7 +47,7 @@ export const answerByRules = async ({ rules }: SandboxRules, { rows, load, direc
   const act = async (requestId: string, psuId: string, { answer, deny_above: limit }: SandboxRules['rules'][number]) => {
     if (ofPsu(await load(cibaRequest, requestId), psuId).status !== 'pending') return;
     const device = await deviceOf(psuId);
-    const denied = answer === 'deny' || (limit !== undefined && isAbove(limit, (await device.retrieve(requestId)).shown));
+    const denied = answer === 'deny' || (limit !== undefined && isAbove(limit, (await device.retrieve(requestId)).shown, detailTypes));
     await device.answer(requestId, denied ? 'denied' : 'approved');
   };
 
@@ -63,12 +66,10 @@ export const answerByRules = async ({ rules }: SandboxRules, { rows, load, direc
   };
 };
 
-const shownDetails = z.object({
-  authorization_details: z.array(z.looseObject({ instructedAmount: z.object({ amount: z.coerce.number() }).optional() })).nullable(),
-});
+const shownDetails = z.object({ authorization_details: z.array(z.looseObject({ type: z.string() })).nullable() });
 
 /** Whether a payment in what was shown is above the limit. */
-const isAbove = (limit: number, shown: string): boolean =>
+const isAbove = (limit: number, shown: string, types: DetailTypes): boolean =>
   (shownDetails.parse(JSON.parse(shown)).authorization_details ?? []).some(
-    ({ type, instructedAmount }) => type === 'payment_initiation' && (instructedAmount?.amount ?? 0) > limit,
+    (entry) => (types.get(entry.type)?.amountOf?.(entry) ?? 0) > limit,
   );

@@ -54,7 +54,7 @@ export const makeCheckAssertion = (deps: {
 };
 export type CheckAssertion = ReturnType<typeof makeCheckAssertion>;
 
-// CIBA Core 1.0, section 7.1, RFC 9126, section 2, and RFC 7523, section 3: the issuer, the token endpoint or the endpoint itself, by either listener.
+// CIBA Core 1.0, section 7.1, RFC 9126, section 2, and RFC 7523, section 3: the issuer, the token endpoint or this one, by either listener.
 const audiencesOf = ({ issuer, mtlsBase }: Surface): ReadonlySet<string> => {
   const paths = [
     PATHS.token,

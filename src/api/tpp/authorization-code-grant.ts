@@ -14,8 +14,8 @@ import type { AuthenticatedClient } from './client-auth.ts';
 import type { GrantHandler } from './token.ts';
 import type { Tokens } from './tokens.ts';
 
-// A client whose call was lost, or that sent it twice, comes again at once and is only refused: the winner's tokens stay good. Whoever comes
-// later with the same code has it from somewhere else.
+// A client whose call was lost, or that sent it twice, comes again at once and is only refused: the winner's tokens stay good. Whoever
+// comes later with the same code has it from somewhere else.
 const REPEAT_SECONDS = 10;
 
 const VERIFIER = /^[A-Za-z0-9\-._~]{43,128}$/;

@@ -20,17 +20,18 @@ import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
-import { pendingCount, pendingReached } from '../../projections/pending-requests.ts';
+import { parametersIn } from '../authorize/plain-parameters.ts';
 import { parse } from '../parse.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
 import type { Endpoint } from '../route.ts';
 import { type AuthenticateClient, type AuthenticatedClient, requireBinding } from './client-auth.ts';
+import { makeAdmit } from './pending-limits.ts';
 import type { PsuOfHint } from './psu-of-hint.ts';
 import type { ReadRequestObject } from './request-object.ts';
 import type { CheckUserCode } from './user-code.ts';
 
-export interface BackchannelSettings {
+interface BackchannelSettings {
   acrValuesSupported: readonly string[];
   defaultExpirySeconds: number;
   minExpirySeconds: number;
@@ -55,22 +56,15 @@ export const backchannelAuthentication = (deps: {
   ids: Ids;
   settings: BackchannelSettings;
 }): Endpoint => {
-  const { authenticate, readRequestObject, decide, load, rows, readModels, psuOfHint, checkUserCode, detailTypes, clock, ids, settings } =
-    deps;
+  const { authenticate, readRequestObject, decide, load, readModels, psuOfHint, checkUserCode, detailTypes, clock, ids, settings } = deps;
+  const admit = makeAdmit(deps);
 
   const parametersOf = async (form: Readonly<Record<string, string>>, client: AuthenticatedClient): Promise<AuthenticationRequest> => {
     const { request } = form;
     if (request !== undefined) return parse(authenticationRequest, await readRequestObject(request, client));
     if (client.profile.signedRequestRequired || client.metadata.backchannel_authentication_request_signing_alg !== null)
       throw new OAuthError('invalid_request', 'the parameters must arrive in a signed request object');
-    return parse(authenticationRequest, { ...form, claims: jsonOf(form['claims']) });
-  };
-
-  const withinLimits = (clientId: string, psuId: string) => {
-    if (pendingCount(rows, clientId) >= settings.pendingRequestsPerClient)
-      throw new OAuthError('access_denied', 'this client has too many pending requests');
-    if (pendingReached(rows, psuId, settings.pendingRequestsPerPsu))
-      throw new OAuthError('access_denied', 'too many requests wait for this PSU');
+    return parse(authenticationRequest, parametersIn(form));
   };
 
   /** What the PSU is to be asked, besides the scope. */
@@ -112,13 +106,11 @@ export const backchannelAuthentication = (deps: {
     if (deliveryMode === 'push') requireBinding(client);
     const { expiresIn, intervalSeconds } = timesOf(parameters, client);
     const intent = intentOf(parameters);
-    const psuId = await psuOfHint(hintOf(parameters), client);
+    const { psuId, useUp } = await psuOfHint(hintOf(parameters), client);
     const at = clock();
     if (intent !== null) awaiting(await load(consent, intent), clientId, at);
     const { supersedes } = parameters;
     const old = supersedes === undefined ? null : supersedable(await load(cibaRequest, requestIdOf(supersedes, ids)), clientId, at);
-    withinLimits(clientId, psuId);
-    await checkUserCode(parameters.user_code, psuId, client);
 
     const authReqId = ids.orderedSecret();
     const requestId = requestIdOf(authReqId, ids);
@@ -146,19 +138,18 @@ export const backchannelAuthentication = (deps: {
       causationId: null,
       fresh: true,
     };
-    const { eventIds } = await decide(cibaRequest, requestId, receive(received, personal), command);
+    const leave = admit(clientId, psuId, old);
+    let eventIds: readonly string[];
+    try {
+      await checkUserCode(parameters.user_code, psuId, client);
+      if (useUp !== null) await useUp();
+      ({ eventIds } = await decide(cibaRequest, requestId, receive(received, personal), command));
+    } finally {
+      leave();
+    }
     if (old !== null) await supersede(old, String(eventIds[0]), clientId);
     // CIBA Core 1.0, section 7.3: who never polls needs no interval.
     const pace = deliveryMode === 'push' ? {} : { interval: intervalSeconds };
     return json(200, { auth_req_id: authReqId, expires_in: expiresIn, ...pace });
   };
-};
-
-const jsonOf = (text: string | undefined): unknown => {
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new OAuthError('invalid_request', 'claims is not valid JSON');
-  }
 };

@@ -108,7 +108,10 @@ export const makeAuthenticateClient = (deps: {
   };
 };
 
-/** Refuses a call whose tokens must be bound, by the client's registration or its profile, and that proved no possession (RFC 8705, section 3; RFC 9449, section 5). */
+/**
+ * Refuses a call whose tokens must be bound, by the client's registration or its profile, and that proved no possession (RFC 8705, section
+ * 3; RFC 9449, section 5).
+ */
 export const requireBinding = ({ metadata, profile, binding: { certificateThumbprint, dpopKeyThumbprint } }: AuthenticatedClient): void => {
   if (metadata.tls_client_certificate_bound_access_tokens && certificateThumbprint === null)
     throw new OAuthError('invalid_request', 'tokens of this client are bound to its certificate: present it at the mTLS endpoint');

@@ -57,11 +57,18 @@ const STATUS = {
 } as const;
 
 const Representation = z.looseObject({ Data: z.looseObject({ ConsentId: z.string(), Status: z.string() }), Risk: z.object({}) });
+const ErrorBody = z.object({
+  Code: z.string(),
+  Message: z.string(),
+  Errors: z.array(z.object({ ErrorCode: z.string(), Message: z.string() })),
+});
 const doc = (summary: string): RouteDoc => ({
   summary,
   security: 'bearer',
+  headers: z.object({ 'x-fapi-interaction-id': z.guid().optional().describe('comes back with the answer') }),
   answers: { 200: Representation },
-  errors: ['invalid_token', 'insufficient_scope', 'invalid_dpop_proof', 'invalid_request'],
+  errors: ['invalid_request', 'temporarily_unavailable'],
+  refusal: { schema: ErrorBody },
 });
 
 interface Deps {
@@ -196,5 +203,6 @@ const refusedConsent = (refusal: OAuthError, call: Call): Reply => {
   const all = { ...headers, ...interactionId(call) };
   if (aboutToken !== null || refusal.error === 'server_error') return { status, headers: all, body };
   const errors = [{ ErrorCode: 'UK.OBIE.Field.Invalid', Message: refusal.message }];
-  return json(status, { Code: `${status} ${refusal.error}`, Message: refusal.message, Errors: errors }, all);
+  const told: z.output<typeof ErrorBody> = { Code: `${status} ${refusal.error}`, Message: refusal.message, Errors: errors };
+  return json(status, told, all);
 };

@@ -27,7 +27,7 @@ type AccessToken = Open[1];
 type RefreshToken = Open[2];
 
 /** How the grant is opened and by whom. `response` is what the client is told. */
-export interface Opening {
+interface Opening {
   opens: (
     opened: Opened & { requestId: string; psuId: string },
     accessToken: AccessToken,
@@ -37,7 +37,10 @@ export interface Opening {
   actor: Actor;
 }
 
-/** Makes the tokens of a redeemed request and opens its grant, which has the request's id; gives the token response (CIBA Core 1.0, section 10.1.1). */
+/**
+ * Makes the tokens of a redeemed request and opens its grant, which has the request's id; gives the token response (CIBA Core 1.0, section
+ * 10.1.1).
+ */
 export const makeIssueTokens =
   ({ decide, tokens, clock, ids }: { decide: Decide; tokens: Tokens; clock: Clock; ids: Ids }) =>
   async ({ authReqId, request, consentExpiresAt, authorizationDetails, client }: Redeemed, { opens, actor }: Opening): Promise<object> => {
@@ -73,7 +76,8 @@ export const makeIssueTokens =
       ...binding,
       hasAuthorizationDetails: authorizationDetails !== null,
     };
-    const command = { id: ids.uuid(), actor, correlationId: consentId, causationId: answer?.eventId ?? null };
+    // Most grants are opened by the call that redeemed: if it is there already, the conflict tells.
+    const command = { id: ids.uuid(), actor, correlationId: consentId, causationId: answer?.eventId ?? null, fresh: true };
     const decision = opens(opened, { ...accessToken.fact, scope, ...binding }, refreshToken?.fact ?? null, response);
     await decide(grant, grantId, decision, command);
     return response;

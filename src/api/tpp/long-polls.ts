@@ -13,6 +13,8 @@ export interface Watch {
 export interface LongPolls {
   /** Watches from this moment on, for so many seconds and no longer than the caller is there; null when too many wait already. */
   watch(streams: readonly string[], limits: { seconds: number; closed: AbortSignal }): Watch | null;
+  /** Ends every wait now; from here on nobody waits. */
+  stop(): void;
 }
 
 /** At most `most` callers wait at once. When the read models stop, nobody waits any more. */
@@ -35,6 +37,7 @@ export const longPolls = (applied: Observable<Pick<Applied, 'events'>>, { most }
   });
 
   return {
+    stop,
     watch(streams, { seconds, closed }) {
       if (stopped || closed.aborted || waiting >= most) return null;
       const waiter = makeWaiter();

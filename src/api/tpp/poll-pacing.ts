@@ -12,8 +12,8 @@ interface Pace {
 /** How often a TPP polls: the last poll of each request that waits, in memory, for it says nothing that anybody relies on. */
 export interface PollPacing {
   /**
-   * Whether this poll came too soon. From then on the interval is 5 seconds longer (CIBA Core 1.0, section 11); it grows once, so that a TPP
-   * that begins to wait as told gets through. The first poll is never too soon.
+   * Whether this poll came too soon. From then on the interval is 5 seconds longer (CIBA Core 1.0, section 11); it grows once, so that a
+   * TPP that begins to wait as told gets through. The first poll is never too soon.
    */
   tooSoon(requestId: string, intervalSeconds: number, expiresAt: number): boolean;
 }

@@ -13,7 +13,7 @@ export const clientAuthentication = z.object({
 });
 
 /** The answer of the token endpoint (RFC 6749, section 5.1; CIBA Core 1.0, section 10.1.1). */
-export const tokenResponse = z.object({
+const tokenResponse = z.object({
   access_token: z.string(),
   token_type: z.enum(['Bearer', 'DPoP']),
   expires_in: z.int(),
@@ -38,7 +38,6 @@ export const backchannelAuthenticationDoc: RouteDoc = {
     'missing_user_code',
     'invalid_user_code',
     'unauthorized_client',
-    'invalid_dpop_proof',
     'access_denied',
   ],
 };
@@ -55,12 +54,16 @@ export const pushedAuthorizationDoc: RouteDoc = {
     'invalid_authorization_details',
     'unauthorized_client',
     'unsupported_response_type',
+    'unmet_authentication_requirements',
   ],
 };
 
 export const tokenDoc: RouteDoc = {
   summary: 'A TPP fetches tokens (RFC 6749, section 3.2; CIBA Core 1.0, section 10)',
   security: 'client',
+  headers: z.object({
+    Prefer: z.string().optional().describe('wait=<seconds>: the answer to a pending request may come later (RFC 7240)'),
+  }),
   form: z.object({
     ...clientAuthentication.shape,
     grant_type: z.string(),
@@ -82,9 +85,9 @@ export const tokenDoc: RouteDoc = {
     'authorization_pending',
     'slow_down',
     'expired_token',
-    'invalid_dpop_proof',
     'access_denied',
   ],
+  refusal: { status: { access_denied: 400 } },
 };
 
 export const introspectionDoc: RouteDoc = {
@@ -100,7 +103,7 @@ export const introspectionDoc: RouteDoc = {
       exp: z.int().optional(),
     }),
   },
-  errors: ['invalid_request'],
+  errors: [],
 };
 
 export const revocationDoc: RouteDoc = {
@@ -108,5 +111,5 @@ export const revocationDoc: RouteDoc = {
   security: 'client',
   form: z.object({ ...clientAuthentication.shape, token: z.string(), token_type_hint: z.string().optional() }),
   answers: { 200: null },
-  errors: ['invalid_request'],
+  errors: [],
 };

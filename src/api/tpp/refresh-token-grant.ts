@@ -7,22 +7,45 @@ import { grant, refresh, refreshable, useOf } from '../../domain/grant/decider.t
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
-import { json } from '../reply.ts';
+import { makeBudget } from '../budget.ts';
+import { json, type Reply, refusalReply } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
 import type { GrantHandler } from './token.ts';
 import { grantIdOf, type Tokens } from './tokens.ts';
 
+// Each use lengthens the stream that the next one reads, for as long as the consent lasts, so what counts is how often over days.
+// By default an access token lasts an hour: this is room for a hundred workers that share a refresh token and no access token.
+const MOST_USES = 120;
+const WITHIN_SECONDS = 3600;
+
+// Not `slow_down`, which is for polling, nor `invalid_grant`, for which clients throw the refresh token away: it is as good as before.
+const tooOften = (): Reply => {
+  const refusal = new OAuthError('temporarily_unavailable', 'this refresh token is used too often: use its access tokens while they last');
+  const reply = refusalReply(refusal);
+  return { ...reply, headers: { ...reply.headers, 'Retry-After': String(WITHIN_SECONDS) } };
+};
+
 /**
- * A further access token for a grant whose consent still stands (RFC 6749, section 6), bound to what the grant is bound to. By the
+ * A further access token for a grant whose consent still stands (RFC 6749, section 6), bound to what this call has proved. By the
  * client's profile the refresh token stays the same (FAPI 2 SP 5.3.2.1-9) or is replaced (RFC 9700, section 4.14.2).
  */
-export const refreshTokenGrant =
-  (deps: { decide: Decide; load: Load; tokens: Tokens; sealer: Sealer; clock: Clock; ids: Ids }): GrantHandler =>
-  async (form, { clientId, metadata, profile, binding }) => {
-    const { decide, load, tokens, sealer, clock, ids } = deps;
+export const refreshTokenGrant = (deps: {
+  decide: Decide;
+  load: Load;
+  tokens: Tokens;
+  sealer: Sealer;
+  clock: Clock;
+  ids: Ids;
+}): GrantHandler => {
+  const { decide, load, tokens, sealer, clock, ids } = deps;
+  const uses = makeBudget({ count: MOST_USES, seconds: WITHIN_SECONDS, clock });
+
+  return async (form, { clientId, metadata, profile, binding }) => {
     const given = form['refresh_token'];
     if (given === undefined) throw new OAuthError('invalid_request', 'refresh_token is missing');
     const grantId = grantIdOf(given);
+    // Of each client, so that nobody spends another's; before the stream is read, since reading it is what costs.
+    if (!uses.spend(ids.hash(`${clientId} ${grantId}`))) return tooOften();
     const at = clock();
     const by = { clientId, tokenHash: ids.hash(given), binding, at };
     const opened = refreshable(await load(grant, grantId), by);
@@ -61,3 +84,4 @@ export const refreshTokenGrant =
       ...(derivedWith != null && { refresh_token: tokens.successorOf(given, derivedWith).token }),
     });
   };
+};

@@ -1,5 +1,6 @@
 import type { Decide, Load } from '../../domain/decide.ts';
 import { grant, revoke, revokeAccessToken } from '../../domain/grant/decider.ts';
+import { includes } from '../../domain/grant/hashes.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import { findToken } from '../../projections/token-lookup.ts';
@@ -26,7 +27,7 @@ export const revocation = (deps: {
   /** A refresh token that was replaced: a client that has not seen its successor may still end the grant by it. */
   const replaced = async (grantId: string, tokenHash: string) => {
     const state = await load(grant, grantId);
-    if (state.status !== 'open' || !state.replacedTokens.includes(tokenHash)) return undefined;
+    if (state.status !== 'open' || !includes(state.replacedTokens, tokenHash)) return undefined;
     return { kind: 'refresh_token', grantId, clientId: state.clientId, consentId: state.consentId } as const;
   };
 

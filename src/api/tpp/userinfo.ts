@@ -30,7 +30,7 @@ export const userinfoRoutes = (deps: { bearer: Bearer; rows: Rows; signer: Signe
       summary: 'Whom an access token is about (OpenID Connect Core 1.0, section 5.3)',
       security: 'bearer',
       answers: { 200: Claims },
-      errors: ['invalid_token', 'insufficient_scope', 'invalid_dpop_proof'],
+      errors: [],
     },
     handle,
     refuse: (refusal, call) => tokenRefusal(refusal, call) ?? refusalReply(refusal),

@@ -15,6 +15,7 @@ export const cardPayment = defineType({
     payment_desc: shownText(300),
   }),
   narrowing: {},
+  amountOf: ({ instructed_amount }) => instructed_amount.amount,
   lines: ({ instructed_amount, source_account, beneficiary_name, payment_desc }) => [
     `Card payment of ${instructed_amount.amount} ${instructed_amount.currency}`,
     `To ${beneficiary_name}`,

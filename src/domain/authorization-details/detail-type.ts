@@ -15,6 +15,8 @@ export interface DetailType {
   narrows(approved: AuthorizationDetail, asked: AuthorizationDetail): boolean;
   /** Short plain lines for the PSU. An entry that is not well formed is a fault. */
   lines(entry: AuthorizationDetail): readonly string[];
+  /** What the entry would move, in whatever currency; null when it names no amount. Types that move no money have none. */
+  amountOf?: (entry: AuthorizationDetail) => number | null;
 }
 
 /** The types that a server knows, by their names. */
@@ -28,10 +30,12 @@ export const defineType = <Schema extends z.ZodObject<{ type: z.ZodLiteral<strin
   schema,
   narrowing,
   lines,
+  amountOf,
 }: {
   schema: Schema;
   narrowing: { readonly [Member in keyof z.output<Schema>]?: Narrowing };
   lines: (entry: z.output<Schema>) => readonly string[];
+  amountOf?: (entry: z.output<Schema>) => number | null;
 }): DetailType => {
   const rules = new Map(Object.entries<Narrowing | undefined>(narrowing));
   return {
@@ -41,6 +45,7 @@ export const defineType = <Schema extends z.ZodObject<{ type: z.ZodLiteral<strin
       memberNames(approved, asked).every((name) => (rules.get(name) ?? sameJson)(memberOf(approved, name), memberOf(asked, name))) &&
       schema.safeParse(approved).success,
     lines: (entry) => lines(schema.parse(entry)),
+    ...(amountOf && { amountOf: (entry: AuthorizationDetail) => amountOf(schema.parse(entry)) }),
   };
 };
 

@@ -32,6 +32,7 @@ export const paymentInitiation = defineType({
     remittanceInformationUnstructured: shownText(140).optional(),
   }),
   narrowing: { actions: fewer },
+  amountOf: ({ instructedAmount }) => Number(instructedAmount.amount),
   lines: ({
     instructedAmount,
     creditorName,

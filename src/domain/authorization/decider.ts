@@ -234,9 +234,9 @@ export const redeem =
     if (state.codeChallenge !== by.codeChallenge) throw refuse('code_verifier does not fit the code_challenge');
     if (state.dpopKeyThumbprint !== null && state.dpopKeyThumbprint !== by.dpopKeyThumbprint)
       throw refuse('the code is bound to another DPoP key');
-    if (state.status === 'redeemed') return [];
-    if (by.at >= state.code.expiresAt) throw refuse('the code has expired');
+    if (state.status !== 'redeemed' && by.at >= state.code.expiresAt) throw refuse('the code has expired');
     if (!covers(by.consent, state.requestId, by.at))
       throw refuse(waits(by.consent) ? 'the answer has not reached the consent yet' : 'the consent behind this code has ended');
+    if (state.status === 'redeemed') return [];
     return [{ type: 'AuthorizationCodeRedeemed', data: { grantId: by.grantId, at: by.at } }];
   };

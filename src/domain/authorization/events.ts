@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { defineEvents, type EventOf, type FactOf, versioned } from '../events.ts';
+import { defineEvents, type FactOf, versioned } from '../events.ts';
 
 const authorizationDetails = z.array(z.looseObject({ type: z.string() })).nullable();
 
@@ -63,7 +63,10 @@ const answered = z.strictObject({
   at: z.int(),
 });
 
-/** What happens to one authorization request of the redirect flow. Its id is a hash: of its request_uri, of its request object, or of chance. */
+/**
+ * What happens to one authorization request of the redirect flow. Its id is a hash: of its request_uri, of its request object, or of
+ * chance.
+ */
 export const authorizationEvents = defineEvents('authorization', {
   AuthorizationRequested: versioned(received, asked),
   AuthorizationPsuAuthenticated: versioned(authenticated),
@@ -76,5 +79,4 @@ export const authorizationEvents = defineEvents('authorization', {
   AuthorizationCodeRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
 });
 export type AuthorizationEvents = typeof authorizationEvents;
-export type AuthorizationEvent = EventOf<AuthorizationEvents>;
 export type AuthorizationFact = FactOf<AuthorizationEvents>;

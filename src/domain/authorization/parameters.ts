@@ -60,7 +60,7 @@ export interface Arrival {
   signed: boolean;
 }
 
-/** Refuses a request that came in another way than its client must use (FAPI 1 Advanced 5.2.2-1; FAPI 2 SP 5.3.2.2-1; RFC 9126, section 6). */
+/** Refuses a request that came another way than its client must use (FAPI 1 Advanced 5.2.2-1; FAPI 2 SP 5.3.2.2-1; RFC 9126, section 6). */
 export const checkArrival = ({ pushed, signed }: Arrival, metadata: ClientMetadata, profile: Profile): void => {
   if (!pushed && (profile.authorizationRequest.pushed || metadata.require_pushed_authorization_requests))
     throw new OAuthError('invalid_request', 'the authorization request of this client must be pushed');
@@ -125,7 +125,7 @@ export const nonceOf = (
 
 const CHALLENGE = /^[\w-]{43}$/;
 
-/** The S256 challenge of PKCE; `plain` and a missing method, which means it, are refused (RFC 7636, section 4.3; RFC 9700, section 2.1.1). */
+/** The S256 challenge of PKCE; `plain`, also by a missing method, is refused (RFC 7636, section 4.3; RFC 9700, section 2.1.1). */
 export const codeChallengeOf = (
   { code_challenge: challenge, code_challenge_method: method }: AuthorizationParameters,
   { pushed }: Arrival,

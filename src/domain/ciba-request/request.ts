@@ -39,6 +39,7 @@ export type AuthenticationRequest = z.output<typeof authenticationRequest>;
 /** Whom the request is about: exactly one of the hints. */
 export type Hint = { kind: 'login_hint' | 'id_token_hint' | 'login_hint_token'; value: string };
 
+/** The hint of a request, or a refusal when it has none or several (CIBA Core 1.0, section 7.1). */
 export const hintOf = ({ login_hint, id_token_hint, login_hint_token }: AuthenticationRequest): Hint => {
   const given = [login_hint, id_token_hint, login_hint_token].filter((hint) => hint !== undefined);
   if (given.length !== 1)
@@ -138,7 +139,7 @@ const MAX_NOTIFICATION_TOKEN = 1024;
 // RFC 6750, section 2.1.
 const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 
-/** The bearer token of our calls to the client, which ping and push need (CIBA Core 1.0, section 7.1). For a client that polls it says nothing. */
+/** The bearer token of our calls to the client, which ping and push need (CIBA Core 1.0, section 7.1); null for a client that polls. */
 export const notificationTokenOf = ({ client_notification_token: token }: AuthenticationRequest, mode: DeliveryMode): string | null => {
   if (mode === 'poll') return null;
   if (token === undefined) throw new OAuthError('invalid_request', `client_notification_token is needed in the delivery mode ${mode}`);

@@ -46,19 +46,10 @@ export const register =
 
 const needsSecret = ({ token_endpoint_auth_method: method }: ClientMetadata): boolean => method.startsWith('client_secret_');
 
-/** Replaces what a client is registered with. It keeps its client_secret and never gets one: to methods that need one it cannot change. */
-export const replaceMetadata =
-  (metadata: ClientMetadata, at: number): Decides =>
-  (state) => {
-    if (state.status !== 'active') throw new OAuthError('not_found', 'no such client');
-    if (needsSecret(metadata) && state.secretHash === null)
-      throw new OAuthError('invalid_client_metadata', 'the client has no client_secret');
-    return [{ type: 'ClientMetadataReplaced', data: { metadata: checkMetadata(metadata), at } }];
-  };
-
 /**
  * A client replaces its own registration, with what `revise` makes of the newest one. It stays in its profile and gains no right: what was
- * approved once does not grow. The same again records nothing.
+ * approved once does not grow. It keeps its client_secret and never gets one: to methods that need one it cannot change. The same again
+ * records nothing.
  */
 export const replaceOwn =
   (revise: (current: ClientMetadata) => ClientMetadata, at: number): Decides =>
@@ -73,7 +64,9 @@ export const replaceOwn =
         'invalid_client_metadata',
         'an update adds no grant type, scope or type of authorization_details: register again',
       );
-    return replaceMetadata(revised, at)(state);
+    if (needsSecret(revised) && state.secretHash === null)
+      throw new OAuthError('invalid_client_metadata', 'the client has no client_secret');
+    return [{ type: 'ClientMetadataReplaced', data: { metadata: checkMetadata(revised), at } }];
   };
 
 const rightsOf = ({ grant_types: grants, scope, authorization_details_types: types }: ClientMetadata): string[] => [

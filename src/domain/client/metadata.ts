@@ -29,7 +29,10 @@ const httpsUrl = z
 const optionalUrl = httpsUrl.nullable().default(null);
 const clientAlg = z.enum(CLIENT_SIGNING_ALGS).nullable().default(null);
 
-/** A client's registration (RFC 7591, section 2; CIBA Core 1.0, section 4; RFC 8705; RFC 9126; RFC 9396; RFC 9449), with every default filled in. */
+/**
+ * A client's registration (RFC 7591, section 2; CIBA Core 1.0, section 4; RFC 8705; RFC 9126; RFC 9396; RFC 9449), with every default
+ * filled in.
+ */
 export const clientMetadata = z.strictObject({
   client_name: text,
   profile: z.enum(PROFILE_NAMES).default('fapi-ciba'),

@@ -23,7 +23,10 @@ export interface Profile {
   signingAlgs: readonly string[];
   /** `aud` of a client assertion: the issuer or one of our endpoints, or exactly the issuer as one string (FAPI 2 SP 5.3.2.1-8). */
   assertionAudience: 'issuer or endpoint' | 'issuer';
-  /** What binds every token: the certificate of the connection (FAPI 1 Advanced 5.2.2-5, -6), that or DPoP (FAPI 2 SP 5.3.2.1), or what the client registered, if anything. */
+  /**
+   * What binds every token: the certificate of the connection (FAPI 1 Advanced 5.2.2-5, -6), that or DPoP (FAPI 2 SP 5.3.2.1), or what the
+   * client registered, if anything.
+   */
   senderConstraint: 'certificate' | 'certificate or dpop' | 'as registered';
   /** How tokens of CIBA are delivered (FAPI-CIBA 5.2.2-3 to -5). */
   deliveryModes: readonly DeliveryMode[];
@@ -31,7 +34,10 @@ export interface Profile {
   signedRequestRequired: boolean;
   /** The longest span from `nbf` to `exp` of a request object, and the oldest `nbf` (FAPI 1 Advanced 5.2.2-13, -17). */
   requestObjectSeconds: number;
-  /** At the authorization endpoint: whether parameters must be pushed (FAPI 2 SP 5.3.2.2-1) and whether they must be signed (FAPI 1 Advanced 5.2.2-1). */
+  /**
+   * At the authorization endpoint: whether parameters must be pushed (FAPI 2 SP 5.3.2.2-1) and whether they must be signed (FAPI 1 Advanced
+   * 5.2.2-1).
+   */
   authorizationRequest: { pushed: boolean; signed: boolean };
   /** Whether the front channel may carry a bare code: FAPI 1 wants a signed answer, by `code id_token` or JARM (Advanced 5.2.2-2). */
   plainCodeResponse: boolean;
@@ -41,6 +47,8 @@ export interface Profile {
   refreshTokens: 'rotated' | 'kept';
   /** How often a TPP may poll and how long a request lives, where the profile says so itself; null for the settings. */
   cibaTimes: { intervalSeconds: number; expirySeconds: number } | null;
+  /** Where clients that register themselves may have this profile: laxer ones than FAPI's only where nothing is at stake. */
+  selfRegistration: 'anywhere' | 'development';
 }
 
 const fapi = {
@@ -56,6 +64,7 @@ const fapi = {
   pkceRequired: false,
   refreshTokens: 'kept',
   cibaTimes: null,
+  selfRegistration: 'anywhere',
 } as const satisfies Profile;
 
 const plain = {
@@ -68,8 +77,10 @@ const plain = {
   plainCodeResponse: true,
   pkceRequired: true,
   refreshTokens: 'rotated',
+  selfRegistration: 'development',
 } as const satisfies Profile;
 
+/** The profiles by their names. */
 export const PROFILES = {
   'fapi-ciba': fapi,
   'fapi1-advanced': fapi,

@@ -12,6 +12,8 @@ export interface SelfRegistration {
   statement: SoftwareStatement | null;
   /** Whether the sender has proved to be the software of the statement: a copy of a statement proves nothing of its bearer. */
   proven: boolean;
+  /** What the client is registered with where it replaces that. */
+  current?: ClientMetadata;
   profile: ProfileName;
   clientId: string;
   detailTypes: DetailTypes;
@@ -21,9 +23,9 @@ export interface SelfRegistration {
  * The metadata that a client registers itself with (RFC 7591, section 2): what the software statement says wins, and what nobody says has
  * the specification's default where the profile allows it. Scopes that we do not have are left out.
  */
-export const ownMetadata = ({ wanted, statement, proven, profile, clientId, detailTypes }: SelfRegistration): ClientMetadata => {
+export const ownMetadata = ({ wanted, statement, proven, current, profile, clientId, detailTypes }: SelfRegistration): ClientMetadata => {
   const said: Wanted = { ...wanted, ...statement?.metadata };
-  if (statement !== null) checkAgainst(statement, wanted, said, proven);
+  if (statement !== null) checkAgainst(statement, wanted);
   const { success, data, error } = clientMetadata.safeParse({
     client_name: clientId,
     ...defaults(said, profile, statement),
@@ -33,6 +35,7 @@ export const ownMetadata = ({ wanted, statement, proven, profile, clientId, deta
     software_statement: statement?.text ?? null,
   });
   if (!success) throw refusalOf(error);
+  if (statement !== null && !proven) checkUnproven(statement, data, current);
   checkNames(data, detailTypes);
   if (data.grant_types.includes('authorization_code') && data.redirect_uris.length === 0)
     throw new OAuthError('invalid_redirect_uri', 'the grant type authorization_code needs redirect_uris');
@@ -41,17 +44,30 @@ export const ownMetadata = ({ wanted, statement, proven, profile, clientId, deta
 
 const invalid = (reason: string) => new OAuthError('invalid_client_metadata', reason);
 
-const checkAgainst = (statement: SoftwareStatement, wanted: Wanted, said: Wanted, proven: boolean): void => {
+const namesKeys = ({ metadata }: SoftwareStatement): boolean => 'jwks_uri' in metadata || 'jwks' in metadata;
+
+const checkAgainst = (statement: SoftwareStatement, wanted: Wanted): void => {
   const { redirectUris, metadata } = statement;
   if (Array.isArray(wanted['redirect_uris']) && !wanted['redirect_uris'].every((uri) => redirectUris.includes(uri)))
     throw new OAuthError('invalid_redirect_uri', 'a redirect URI is not in the software statement');
-  const namesKeys = 'jwks_uri' in metadata || 'jwks' in metadata;
-  if (!namesKeys) return;
+  if (!namesKeys(statement)) return;
   if ('jwks_uri' in wanted && wanted['jwks_uri'] !== metadata['jwks_uri']) throw invalid('jwks_uri is not that of the software statement');
   if ('jwks' in wanted && 'jwks_uri' in metadata) throw invalid('the keys are those at the jwks_uri of the software statement, not a jwks');
-  const method = said['token_endpoint_auth_method'];
-  if (!proven && method !== 'private_key_jwt' && method !== 'self_signed_tls_client_auth')
-    throw invalid('without a key of the software statement to authenticate with, the request must be signed with one');
+};
+
+const AUTHENTICATION = /^(token_endpoint_auth_method|tls_client_auth_.+|jwks|jwks_uri)$/;
+
+const authenticateAlike = (one: ClientMetadata, other: ClientMetadata): boolean =>
+  (Object.keys(one) as (keyof ClientMetadata)[]).every(
+    (name) => !AUTHENTICATION.test(name) || JSON.stringify(one[name]) === JSON.stringify(other[name]),
+  );
+
+/** Refuses who might have copied the statement, unless only a key of it lets the client in, or what lets it in stays as it was. */
+const checkUnproven = (statement: SoftwareStatement, metadata: ClientMetadata, current: ClientMetadata | undefined): void => {
+  const { token_endpoint_auth_method: method } = metadata;
+  if (!namesKeys(statement) || method === 'private_key_jwt' || method === 'self_signed_tls_client_auth') return;
+  if (current?.software_statement === statement.text && authenticateAlike(metadata, current)) return;
+  throw invalid('without a key of the software statement to authenticate with, the request must be signed with one');
 };
 
 /** What stands for members that nobody named (RFC 7591, section 2; RFC 8705, section 3.4), as far as the profile leaves a choice. */

@@ -4,10 +4,12 @@ import { clientMetadata } from './metadata.ts';
 export type Wanted = Readonly<Record<string, unknown>>;
 
 // What a client has no say in: the profile is the ASPSP's, and a statement counts only once it was verified.
-const NOT_THEIRS = ['profile', 'resource_server', 'software_statement'];
-const MEMBERS = Object.keys(clientMetadata.shape).filter((name) => !NOT_THEIRS.includes(name));
+const { profile: _profile, resource_server: _resourceServer, software_statement: _statement, ...members } = clientMetadata.shape;
+/** The members that a client has a say in, each with the schema that it is judged by. */
+export const wantedMembers = members;
+const MEMBERS = Object.keys(members);
 
-/** The members that a registration may name; null counts as not named, and members that we do not know are ignored (RFC 7591, section 2). */
+/** The members that a registration may name; null counts as not named, members that we do not know are ignored (RFC 7591, section 2). */
 export const wantedOf = (given: Readonly<Record<string, unknown>>): Wanted => {
   const named = MEMBERS.filter((name) => Object.hasOwn(given, name) && given[name] !== null && given[name] !== undefined);
   const wanted = Object.fromEntries(named.map((name) => [name, name === 'jwks' ? knownOf(given[name]) : given[name]]));

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { defineEvents, type FactOf, versioned } from '../events.ts';
 
 /** What an Open Banking account access consent asks for (`Data` of the request, without what the engine adds). */
-export const accountAccess = z.strictObject({
+const accountAccess = z.strictObject({
   kind: z.literal('account-access'),
   permissions: z.array(z.string()),
   expirationDateTime: z.string().nullable(),
@@ -10,7 +10,7 @@ export const accountAccess = z.strictObject({
   transactionToDateTime: z.string().nullable(),
 });
 /** What a CIBA request without a consent reference asks for: its scope. */
-export const requestedScope = z.strictObject({ kind: z.literal('scope'), scope: z.string() });
+const requestedScope = z.strictObject({ kind: z.literal('scope'), scope: z.string() });
 
 const lodged = z.strictObject({
   clientId: z.string(),

@@ -1,8 +1,9 @@
 import type { Decider, Decision } from '../decider.ts';
 import { OAuthError } from '../oauth-error.ts';
 import type { Sealed } from '../ports/sealer.ts';
-import { type Binding, holds } from './binding.ts';
+import type { Binding } from './binding.ts';
 import { type GrantEvents, type GrantFact, grantEvents } from './events.ts';
+import { type Hashes, includes } from './hashes.ts';
 
 type DataOf<T extends GrantFact['type']> = Extract<GrantFact, { type: T }>['data'];
 type Opened = DataOf<'GrantOpened'>;
@@ -11,11 +12,13 @@ export type Grant =
   | { status: 'absent' }
   | (Opened & {
       status: 'open' | 'revoked';
+      /** Whether its first access token was issued; what the grant is bound to is settled then. */
+      hasTokens: boolean;
       refreshToken: DataOf<'RefreshTokenIssued'> | null;
-      /** The hashes of the refresh tokens that were replaced, all of them. */
-      replacedTokens: readonly string[];
-      /** The hashes of the access tokens that were revoked one by one. */
-      revokedTokens: readonly string[];
+      /** The refresh tokens that were replaced, all of them; none where they do not rotate. */
+      replacedTokens: Hashes;
+      /** The access tokens that were revoked one by one. */
+      revokedTokens: Hashes;
       /** The token response, where it is pushed. */
       keptResponse: Sealed | null;
     });
@@ -30,28 +33,38 @@ export const grant: Decider<Grant, GrantEvents> = {
   initial: { status: 'absent' },
   evolve(state, { type, data, sealed }) {
     if (type === 'GrantOpened')
-      return { status: 'open', ...data, refreshToken: null, replacedTokens: [], revokedTokens: [], keptResponse: null };
+      return {
+        status: 'open',
+        ...data,
+        hasTokens: false,
+        refreshToken: null,
+        replacedTokens: null,
+        revokedTokens: null,
+        keptResponse: null,
+      };
     if (state.status === 'absent') return state;
     switch (type) {
       case 'RefreshTokenIssued':
         return {
           ...state,
           refreshToken: data,
-          replacedTokens: [...state.replacedTokens, ...(data.replaces === null ? [] : [data.replaces])],
+          replacedTokens: data.replaces === null ? state.replacedTokens : { hash: data.replaces, before: state.replacedTokens },
         };
       case 'GrantRevoked':
         return { ...state, status: 'revoked' };
       case 'TokenResponseKept':
         return { ...state, keptResponse: sealed };
       case 'AccessTokenIssued':
-        // Grants of version 1 say with their first token what they are bound to.
+        if (state.hasTokens) return state;
+        // Grants of version 1 say only with their first token what they are bound to.
         return {
           ...state,
+          hasTokens: true,
           certificateThumbprint: state.certificateThumbprint ?? data.certificateThumbprint,
           dpopKeyThumbprint: state.dpopKeyThumbprint ?? data.dpopKeyThumbprint,
         };
       case 'AccessTokenRevoked':
-        return { ...state, revokedTokens: [...state.revokedTokens, data.tokenHash] };
+        return { ...state, revokedTokens: { hash: data.tokenHash, before: state.revokedTokens } };
     }
   },
 };
@@ -68,7 +81,7 @@ export const open =
     ];
   };
 
-/** Opens a grant whose token response is pushed, and keeps that response in the same append. A grant that is there already stays as it is. */
+/** Opens a grant whose token response is pushed, and keeps that response in the same append. A grant that is there stays as it is. */
 export const openToPush =
   (
     opened: Opened & { requestId: string; psuId: string },
@@ -98,14 +111,19 @@ export interface RefreshTokenUse {
 const RETRY_SECONDS = 30;
 
 /**
- * The grant behind a refresh token that is this client's (RFC 6749, section 6) and whose binding it holds. It may be one that was replaced:
- * `useOf` says what its use means.
+ * The grant behind a refresh token that is this client's (RFC 6749, section 6), used with the kind of proof that the grant has. The token may
+ * be one that was replaced: `useOf` says what its use means.
  */
 export const refreshable = (state: Grant, by: RefreshTokenUse): RefreshableGrant => {
-  const known = state.status === 'open' && (state.refreshToken?.tokenHash === by.tokenHash || state.replacedTokens.includes(by.tokenHash));
+  const known = state.status === 'open' && (state.refreshToken?.tokenHash === by.tokenHash || includes(state.replacedTokens, by.tokenHash));
   if (!known || state.clientId !== by.clientId || state.refreshToken === null)
     throw new OAuthError('invalid_grant', 'the refresh token is unknown, revoked or was issued to another client');
-  if (!holds(by.binding, state)) throw new OAuthError('invalid_grant', 'the refresh token is bound to another certificate or DPoP key');
+  // Which certificate and which key may change: the refresh tokens of confidential clients, and all of ours are that, are bound by client
+  // authentication (RFC 8705, sections 6.3 and 7.1; RFC 9449, section 5). A consent outlives a certificate.
+  if (state.certificateThumbprint !== null && by.binding.certificateThumbprint === null)
+    throw new OAuthError('invalid_request', 'tokens of this grant are bound to a certificate: present one at the mTLS endpoint');
+  if (state.dpopKeyThumbprint !== null && by.binding.dpopKeyThumbprint === null)
+    throw new OAuthError('invalid_dpop_proof', 'tokens of this grant are bound by DPoP: send a proof');
   if (by.at >= state.refreshToken.expiresAt) throw new OAuthError('invalid_grant', 'the refresh token has expired');
   return { ...state, refreshToken: state.refreshToken };
 };
@@ -136,7 +154,7 @@ export const refresh =
 export const revokeAccessToken =
   (tokenHash: string, at: number): Decides =>
   (state) =>
-    state.status === 'open' && !state.revokedTokens.includes(tokenHash) ? [{ type: 'AccessTokenRevoked', data: { tokenHash, at } }] : [];
+    state.status === 'open' && !includes(state.revokedTokens, tokenHash) ? [{ type: 'AccessTokenRevoked', data: { tokenHash, at } }] : [];
 
 /** Ends a grant with all its tokens. Again is once. */
 export const revoke =

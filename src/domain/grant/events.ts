@@ -22,7 +22,7 @@ const issued = z.strictObject({
 });
 
 const openedV2 = opened.extend({
-  /** What its tokens are bound to: `x5t#S256`, or the JWK thumbprint of a DPoP key. Both are null for bearer tokens. */
+  /** What its first token is bound to: `x5t#S256`, or the JWK thumbprint of a DPoP key. Both are null for a bearer token. */
   certificateThumbprint: z.string().nullable(),
   dpopKeyThumbprint: z.string().nullable(),
   /** Whether its consent holds authorization details, which its tokens then carry. */

@@ -13,7 +13,9 @@ export interface Notification {
 export const notification: Decider<Notification, NotificationEvents> = {
   events: notificationEvents,
   initial: { status: 'open', attempts: 0, retryAt: null },
-  evolve({ attempts }, { type, data }) {
+  evolve(state, { type, data }) {
+    if (state.status !== 'open') return state;
+    const { attempts } = state;
     if (type === 'ClientNotificationAccepted') return { status: 'accepted', attempts: attempts + 1, retryAt: null };
     return { status: data.retryAt === null ? 'rejected' : 'open', attempts: attempts + 1, retryAt: data.retryAt };
   },
@@ -28,7 +30,10 @@ export type NotificationOutcome =
   | { outcome: 'accepted'; status: number }
   | { outcome: 'retry' | 'refused'; reason: string; status: number | null };
 
-/** What an HTTP status says: 200 and 204 are what the specification names, and only a fault of the server passes (CIBA Core 1.0, section 10.2). */
+/**
+ * What an HTTP status says: 200 and 204 are what the specification names, and only a fault of the server passes (CIBA Core 1.0, section
+ * 10.2).
+ */
 export const outcomeOf = (status: number): NotificationOutcome => {
   if (status >= 200 && status < 300) return { outcome: 'accepted', status };
   return { outcome: status >= 500 ? 'retry' : 'refused', reason: 'http_status', status };
@@ -41,8 +46,8 @@ export const isDue = ({ status, retryAt }: Notification, at: number): boolean =>
 const LONGEST_WAIT_SECONDS = 60;
 
 /**
- * Records one attempt, and when the next one is due. Nothing follows an attempt that was accepted or refused, nor the request's end.
- * The first attempt that ends it decides; what another node tried meanwhile records nothing.
+ * Records one attempt, and when the next one is due. None is due after one that was accepted or refused, nor after the request's end.
+ * The first attempt that ends it decides; one that another node made meanwhile is a fact too, and changes nothing.
  */
 export const attempted =
   (
@@ -52,11 +57,10 @@ export const attempted =
     jitter: number,
   ): Decision<Notification, NotificationEvents> =>
   ({ status, attempts }) => {
-    if (status !== 'open') return [];
     const { requestExpiresAt, ...data } = by;
     if (outcome.outcome === 'accepted') return [{ type: 'ClientNotificationAccepted', data: { ...data, status: outcome.status } }];
     const wait = Math.min(2 ** attempts, LONGEST_WAIT_SECONDS);
-    const next = outcome.outcome === 'retry' ? by.at + wait + Math.round(wait * jitter) : null;
+    const next = status === 'open' && outcome.outcome === 'retry' ? by.at + wait + Math.round(wait * jitter) : null;
     const retryAt = next !== null && next < requestExpiresAt ? next : null;
     return [{ type: 'ClientNotificationRejected', data: { ...data, reason: outcome.reason, status: outcome.status, retryAt } }];
   };

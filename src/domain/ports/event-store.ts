@@ -68,8 +68,10 @@ export class StoreStopped extends Error {
  *
  * - Order: all events stand in one order, positions 1, 2, 3 …; `read`, `readAll` and `follow` show that order to everybody.
  * - Atomic: an append is kept whole or not at all.
- * - Exact: an append succeeds only at the expected revision (-1: the stream does not exist yet), else `RevisionConflict` and nothing is kept.
- * - Idempotent: an append that repeats the ids of events standing right behind its expected revision succeeds with their place and keeps nothing.
+ * - Exact: an append succeeds only at the expected revision (-1: the stream does not exist yet), else `RevisionConflict` and nothing is
+ *   kept.
+ * - Idempotent: an append that repeats the ids of events standing right behind its expected revision succeeds with their place and keeps
+ *   nothing.
  * - Durable: what `append` resolved is there after a crash. After a failed write nothing is acknowledged any more: `StoreStopped`.
  */
 export interface EventStore {

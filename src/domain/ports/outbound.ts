@@ -6,9 +6,17 @@ export interface OutboundRequest {
   body?: string;
   /** The longest body that is taken as an answer: 65 536 bytes if not set. */
   maxBytes?: number;
+  /**
+   * The answer is complete with its headers: no body, however it is written and wherever it ends, changes what they say. It is given as
+   * empty. Where it is longer than `maxBytes` or takes more than a second, the connection is dropped.
+   */
+  statusOnly?: boolean;
 }
 
-/** What was answered, whatever its status outside 300 to 399. The body was complete, and is read as UTF-8. */
+/**
+ * What was answered, whatever its status outside 300 to 399. The body was complete, and is read as UTF-8; it is empty where only the
+ * status was asked for.
+ */
 export interface OutboundResponse {
   status: number;
   /** The names are in lower case; values of the same name are joined with a comma. */
@@ -70,11 +78,13 @@ export class OutboundFailed extends Error {
  * - Form: https, characters of RFC 3986 only, no user name or password, no dot at the end of the host, port 443 or one that the settings
  *   allow.
  * - Addresses: every address of the host must be public: in none of the blocks that IANA keeps for special use. One that is not refuses
- *   all. The name is resolved once per call, and the connection goes to what was checked. Each call opens a connection of its own, through
- *   no proxy.
+ *   all. The name is resolved once per call, and the connection goes to what was checked, through no proxy. A host may keep a connection
+ *   for the next call to it.
  * - Identity: the certificate must be valid for the host in the URL, whatever the environment of the process says.
  * - Answer: no redirect is followed, the header has at most 16 KiB, the body `maxBytes`, and nothing is decompressed.
- * - Time: from the call to the last byte of the answer 5 seconds, the resolving of the name included. What is late is cut off.
+ *   Where only the status counts, no body is refused.
+ * - Time: from the call to the last byte of the answer 5 seconds, the resolving of the name included, or to its headers where only the
+ *   status counts. What is late is cut off.
  *
  * In development, hosts that the settings list by name and port may be called over http and at any address. In production there are none.
  */

@@ -20,7 +20,7 @@ export const push: Decider<Push, PushEvents> = {
 // Waits double from one second, and are longer where the push service asks for it; the phone can list what waits for it meanwhile.
 const LONGEST_WAIT_SECONDS = 60;
 
-/** Records one attempt, and when the next one is due. Nothing follows an attempt that was accepted or cannot succeed, nor the request's end. */
+/** Records one attempt, and when the next is due. Nothing follows one that was accepted or cannot succeed, nor the request's end. */
 export const attempted =
   (
     by: { requestId: string; deviceId: string; psuId: string; at: number; requestExpiresAt: number },

@@ -7,8 +7,8 @@ export type OurAlg = (typeof OUR_ALGS)[number];
 
 /** How long relying parties may keep the JWKS. The settings demand a lead of three times as long: a cache in between may keep it, too. */
 export const JWKS_MAX_AGE_SECONDS = 300;
-/** An ID token is taken as a hint for so long after it was issued. */
-const HINT_SECONDS = 90 * 86_400;
+/** An ID token is taken as a hint for so long after it was issued: as long as a bank keeps a customer signed up. */
+export const HINT_SECONDS = 90 * 86_400;
 // Another node signs with the former key until it has read that it was retired.
 const MARGIN_SECONDS = 60;
 
@@ -69,7 +69,9 @@ export const dueStep = (keys: SigningKeys, at: number, policy: KeyPolicy): 'publ
   return keys.some((key) => isOver(key, at)) ? 'remove' : null;
 };
 
-/** Publishes a key when the active one will soon be too old, or `early`. The very first one is used at once: nobody has cached anything yet. */
+/**
+ * Publishes a key when the active one will soon be too old, or `early`. The very first one is used at once: nobody has cached anything yet.
+ */
 export const publish =
   (
     key: { kid: string; jwk: PublicSigningJwk },
@@ -91,16 +93,22 @@ export const activate =
     return next === undefined || at < next.usableFrom ? [] : takesOver(next.kid, active(keys), at, policy);
   };
 
-/** Signs with this key from now on, and with no other: for when the private part of one was lost, or may be in other hands. */
+/**
+ * Signs with this key from now on, and with no other: for when the private part of one was lost. With `stolen` nothing that the former key
+ * signed is believed any more: it is published no longer, and good tokens of it end with those that a thief may make.
+ */
 export const replaceAtOnce =
-  (key: { kid: string; jwk: PublicSigningJwk }, { at, policy }: { at: number; policy: KeyPolicy }): Decides =>
+  (
+    key: { kid: string; jwk: PublicSigningJwk },
+    { at, policy, stolen = false }: { at: number; policy: KeyPolicy; stolen?: boolean },
+  ): Decides =>
   (keys) => {
     if (keys.some(({ kid }) => kid === key.kid)) return [];
     const unused = keys.filter(({ status }) => status === 'next');
     return [
       ...unused.map(({ kid }) => ({ type: 'SigningKeyRetired', data: { kid, at, publishedUntil: at } }) as const),
       { type: 'SigningKeyPublished', data: { ...key, at, usableFrom: at } },
-      ...takesOver(key.kid, active(keys), at, policy),
+      ...takesOver(key.kid, active(keys), at, policy, stolen),
     ];
   };
 
@@ -111,14 +119,20 @@ export const remove =
     keys.filter((key) => isOver(key, at)).map(({ kid }) => ({ type: 'SigningKeyRemoved', data: { kid, at } }));
 
 /** Whether an ID token that was signed with the key may still be taken as a hint. */
-export const verifiesHints = ({ retiredAt }: SigningKey, at: number): boolean =>
-  retiredAt === null || at <= retiredAt + HINT_SECONDS + MARGIN_SECONDS;
+export const verifiesHints = ({ retiredAt, publishedUntil }: SigningKey, at: number): boolean =>
+  retiredAt === null || (publishedUntil !== retiredAt && at <= retiredAt + HINT_SECONDS + MARGIN_SECONDS);
 
-const takesOver = (kid: string, former: SigningKey | undefined, at: number, { tokenSeconds }: KeyPolicy): SigningKeyFact[] => {
+const takesOver = (
+  kid: string,
+  former: SigningKey | undefined,
+  at: number,
+  { tokenSeconds }: KeyPolicy,
+  stolen = false,
+): SigningKeyFact[] => {
   const activated = { type: 'SigningKeyActivated', data: { kid, at, tokenSeconds } } as const;
   if (former === undefined) return [activated];
   // The settings may have changed while it was signed with.
-  const publishedUntil = at + Math.max(former.tokenSeconds, tokenSeconds) + MARGIN_SECONDS;
+  const publishedUntil = stolen ? at : at + Math.max(former.tokenSeconds, tokenSeconds) + MARGIN_SECONDS;
   return [activated, { type: 'SigningKeyRetired', data: { kid: former.kid, at, publishedUntil } }];
 };
 

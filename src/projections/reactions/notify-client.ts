@@ -6,10 +6,13 @@ import type { Command, Decide, Load } from '../../domain/decide.ts';
 import { attempted, isDue, type NotificationOutcome, notification, outcomeOf } from '../../domain/notification/decider.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import { type Outbound, OutboundFailed, OutboundRefused } from '../../domain/ports/outbound.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
+import { notificationsDueAt } from '../notifications-due.ts';
+import type { Reaction } from './runner.ts';
 
-// CIBA Core 1.0, section 10.2: what the client answers besides its status says nothing.
-const ANSWER_BYTES = 1024;
+/** The calls to one client that may be under way at once. */
+export const CALLS_PER_CLIENT = 32;
 
 export interface NotifyDeps {
   decide: Decide;
@@ -22,6 +25,28 @@ export interface NotifyDeps {
 
 /** The body that a client is sent, or why there is none any more. */
 export type Message = { body: string } | { reason: string };
+
+/** Does something for each notification that is due in a delivery mode. */
+export const notifying = (
+  name: string,
+  mode: 'ping' | 'push',
+  { rows, clock, act }: { rows: Rows; clock: Clock; act(requestId: string): Promise<unknown> },
+): Reaction => ({
+  name,
+  after: [
+    'ConsentAuthorised',
+    'CibaRequestDenied',
+    'CibaRequestCancelled',
+    'CibaRequestExpired',
+    'ClientNotificationAccepted',
+    'ClientNotificationRejected',
+  ],
+  due: (limit) =>
+    notificationsDueAt(rows, mode, { at: clock(), perClient: CALLS_PER_CLIENT, limit }).map(({ requestId }) => ({
+      key: requestId,
+      act: () => act(requestId),
+    })),
+});
 
 /** What an event that the engine adds to the story of a request is recorded with. */
 export const engineCommand = (ids: Ids, reaction: string, { consentId, answer }: ReceivedCibaRequest): Command => ({
@@ -53,7 +78,7 @@ export const notifyClient = async (
 };
 
 const attempt = async (
-  { load, sealer, outbound, clock }: NotifyDeps,
+  { load, sealer, outbound }: NotifyDeps,
   request: ReceivedCibaRequest,
   messageOf: (authReqId: string, request: ReceivedCibaRequest) => Promise<Message>,
 ): Promise<NotificationOutcome> => {
@@ -61,8 +86,6 @@ const attempt = async (
   if (registered.status !== 'active') return refused('client_disabled');
   const url = registered.metadata.backchannel_client_notification_endpoint;
   if (url === null) return refused('no_endpoint');
-  // The end of a request is told also when it comes with the time.
-  if (request.status !== 'expired' && clock() >= request.expiresAt) return refused('request_expired');
   const asked = cibaRequestEvents.open('CibaRequestReceived', request.sealed, sealer);
   if (asked === null || asked.authReqId === null || asked.notificationToken === null) return refused('erased');
   const message = await messageOf(asked.authReqId, request);
@@ -76,7 +99,8 @@ const call = async (
 ): Promise<NotificationOutcome> => {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
   try {
-    const { status } = await outbound.fetch({ method: 'POST', url, headers, body, maxBytes: ANSWER_BYTES });
+    // CIBA Core 1.0, section 10.2: what the client answers besides its status says nothing.
+    const { status } = await outbound.fetch({ method: 'POST', url, headers, body, statusOnly: true });
     return outcomeOf(status);
   } catch (error) {
     if (error instanceof OutboundFailed) return { outcome: 'retry', reason: error.reason, status: null };

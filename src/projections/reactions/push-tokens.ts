@@ -4,12 +4,13 @@ import { grantEvents } from '../../domain/grant/events.ts';
 import { notification } from '../../domain/notification/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
-import { notificationsDueAt } from '../notifications-due.ts';
-import { engineCommand, type Message, type NotifyDeps, notifyClient } from './notify-client.ts';
-import { CALLS_PER_CLIENT } from './ping-client.ts';
+import { engineCommand, type Message, type NotifyDeps, notifyClient, notifying } from './notify-client.ts';
 import type { Reaction } from './runner.ts';
 
 const NAME = 'push-tokens';
+
+// CIBA Core 1.0, section 12: why an approval brings no tokens.
+const TOLD: readonly string[] = ['access_denied', 'expired_token'];
 
 /**
  * Redeems an approved request and opens its grant, which keeps the token response; a grant that is there already stays as it is.
@@ -23,26 +24,11 @@ interface Deps extends NotifyDeps {
 }
 
 /**
- * The end of a request of a client in the delivery mode push → the client is sent its tokens, or the error (CIBA Core 1.0, sections 10.3 and
- * 12). The response is recorded with the grant before the first attempt, so that all attempts send the same. Tokens that the client does
- * not take are revoked.
+ * The end of a request of a client in the delivery mode push → the client is sent its tokens, or the error (CIBA Core 1.0, sections 10.3
+ * and 12). The response is recorded with the grant before the first attempt, so that all attempts send the same. Tokens that the client
+ * does not take are revoked.
  */
-export const pushTokens = (deps: Deps): Reaction => ({
-  name: NAME,
-  after: [
-    'ConsentAuthorised',
-    'CibaRequestDenied',
-    'CibaRequestCancelled',
-    'CibaRequestExpired',
-    'ClientNotificationAccepted',
-    'ClientNotificationRejected',
-  ],
-  due: (limit) =>
-    notificationsDueAt(deps.rows, 'push', { at: deps.clock(), perClient: CALLS_PER_CLIENT, limit }).map(({ requestId }) => ({
-      key: requestId,
-      act: () => pushTo(deps, requestId),
-    })),
-});
+export const pushTokens = (deps: Deps): Reaction => notifying(NAME, 'push', { ...deps, act: (requestId) => pushTo(deps, requestId) });
 
 const pushTo = async (deps: Deps, requestId: string): Promise<void> => {
   const { decide, load, clock, ids } = deps;
@@ -59,10 +45,12 @@ const messageOf = async (deps: Deps, authReqId: string, request: ReceivedCibaReq
   if (request.status === 'denied') return failed('access_denied', 'the PSU refused the request');
   if (request.status === 'cancelled') return failed('access_denied', 'the request was cancelled');
   if (request.status === 'expired') return failed('expired_token', 'auth_req_id has expired');
+  if ((await deps.load(grant, request.requestId)).status !== 'absent')
+    return deps.clock() < request.expiresAt ? keptResponse(deps, request) : { reason: 'request_expired' };
   try {
-    if ((await deps.load(grant, request.requestId)).status === 'absent') await deps.openPushedGrant(authReqId, request);
+    await deps.openPushedGrant(authReqId, request);
   } catch (error) {
-    if (!(error instanceof OAuthError && error.error === 'access_denied')) throw error;
+    if (!(error instanceof OAuthError && TOLD.includes(error.error))) throw error;
     return failed(error.error, error.message);
   }
   return keptResponse(deps, request);

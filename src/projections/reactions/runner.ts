@@ -13,7 +13,10 @@ export interface Due {
 /** What the engine does by itself because of a fact or of the time. Whatever is not recorded as done is due again, also after a crash. */
 export interface Reaction {
   name: string;
-  /** The events that make something due, or take it off the list and so let the next one come; what time alone makes due is found every second. */
+  /**
+   * The events that make something due, or take it off the list and so let the next one come; what time alone makes due is found every
+   * second.
+   */
   after: readonly DomainEvent['type'][];
   due(limit: number): readonly Due[];
 }

@@ -284,6 +284,69 @@ describe('a compressed answer is refused', () => {
   });
 });
 
+describe('an answer of which only the status counts', () => {
+  const page = 'a'.repeat(2000);
+  const statusOf = async (handler: RequestListener) => {
+    const { call } = await answering(handler, IMPATIENT);
+    return call({ statusOnly: true, maxBytes: 1000 });
+  };
+  const head = 'HTTP/1.1 503 Unavailable\r\n';
+
+  test.each<[string, RequestListener]>([
+    ['without content', (_req, res) => res.writeHead(503).end()],
+    ['with a page that is too long, and says so', (_req, res) => res.writeHead(503, { 'content-length': page.length }).end(page)],
+    ['with a page that is too long, and does not say so', (_req, res) => res.writeHead(503).end(page)],
+    ['with a compressed page', (_req, res) => res.writeHead(503, { 'content-encoding': 'gzip' }).end(gzipSync(page))],
+    ['with a page that is cut off', ({ socket }) => socket.end(`${head}Content-Length: 10\r\n\r\nabc`)],
+    ['with a page that stops', ({ socket }) => socket.write(`${head}Content-Length: 10\r\n\r\nabc`)],
+    ['with a chunk that is none', ({ socket }) => socket.write(`${head}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`)],
+    ['with a page without end', (_req, res) => endlessly(res.writeHead(503), page)],
+  ])('may come %s', async (_name, handler) => expect(await statusOf(handler)).toMatchObject({ status: 503, body: '' }));
+
+  test.each<[string, RequestListener]>([
+    ['has no end', (_req, res) => endlessly(res, page)],
+    [
+      'drips',
+      ({ socket }) => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n');
+        dripping(socket, 'a');
+      },
+    ],
+  ])('loses its connection when its body %s', async (_name, handler) => {
+    const closed = Promise.withResolvers<void>();
+    expect(
+      await statusOf((req, res) => {
+        req.socket.on('close', closed.resolve);
+        handler(req, res);
+      }),
+    ).toMatchObject({ status: 200 });
+    await closed.promise;
+  });
+
+  test('keeps its connection when its body is short', async () => {
+    const { call, host } = await answering((_req, res) => res.end('{}'));
+    for (let calls = 0; calls < 3; calls += 1) {
+      await call({ statusOnly: true });
+      // The end of the body comes a little after the answer.
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(host.connections()).toBe(1);
+  });
+
+  test('is refused and not followed when it is a redirect', async () => {
+    const location = `https://127.0.0.1:${canary.port}/`;
+    expect(await reasonOf(statusOf((_req, res) => res.writeHead(302, { location }).end(page)))).toBe('redirect');
+    expect(canary.connections()).toBe(0);
+  });
+
+  test.each([
+    ['connection_failed', 'HTTP/1.1 200 OK\r\n'],
+    ['bad_response', 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n'],
+  ])('is none when its header is broken (%s)', async (reason, bytes) => {
+    expect(await reasonOf(statusOf(({ socket }) => socket.end(bytes)))).toBe(reason);
+  });
+});
+
 describe('what is slow is cut off', () => {
   const slow: Record<string, RequestListener> = {
     'no answer': () => {},

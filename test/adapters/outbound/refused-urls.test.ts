@@ -194,9 +194,9 @@ describe.each(Object.entries(CORPUS))('%s', (reason, urls) => {
 
 test('the corpus has more than a hundred URLs', () => expect(Object.values(CORPUS).flat().length).toBeGreaterThan(100));
 
-test('localhost is refused as the operating system resolves it', async () => {
+test('localhost is refused: it is no name of the DNS', async () => {
   const { fetch } = outboundClient({ development: false, allowedPorts: [canary.port] });
-  expect(await reasonOf(fetch({ method: 'GET', url: `https://localhost:${canary.port}/` }))).toBe('address_not_public');
+  expect(await reasonOf(fetch({ method: 'GET', url: `https://localhost:${canary.port}/` }))).toBe('name_not_resolved');
   expect(canary.connections()).toBe(0);
 });
 

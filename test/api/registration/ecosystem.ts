@@ -17,6 +17,11 @@ export interface Ecosystem {
   jwksUri: string;
   directoryKey: TestKey;
   softwareKey: TestKey;
+  /** All that each of them signs with. */
+  directoryKeys: Record<'ES256' | 'PS256', TestKey>;
+  softwareKeys: Record<'ES256' | 'PS256', TestKey>;
+  /** The key of another directory, that of production, which is served beside the first. */
+  productionKey: TestKey;
   /** The calls that came, by path. */
   calls: string[];
   outbound: Outbound;
@@ -30,21 +35,27 @@ export interface Ecosystem {
 
 export const startEcosystem = async (): Promise<Ecosystem> => {
   const identity = await testIdentity();
-  const [directoryKey, softwareKey] = [testKey('PS256', 'directory'), testKey('ES256', 'software')];
-  const served: Record<string, TestKey> = { '/directory': directoryKey, '/software': softwareKey };
+  const directoryKeys = { PS256: testKey('PS256', 'directory'), ES256: testKey('ES256', 'directory-2') };
+  const softwareKeys = { ES256: testKey('ES256', 'software'), PS256: testKey('PS256', 'software-2') };
+  const [directoryKey, softwareKey] = [directoryKeys.PS256, softwareKeys.ES256];
+  const productionKey = testKey('PS256', 'production directory');
+  const served: Record<string, TestKey[]> = {
+    '/directory': Object.values(directoryKeys),
+    '/production': [productionKey],
+    '/software': Object.values(softwareKeys),
+  };
   const calls: string[] = [];
   const host = await startHttps(identity, (req, res) => {
-    const key = served[req.url ?? ''];
+    const keys = served[req.url ?? ''];
     calls.push(req.url ?? '');
-    res.writeHead(key === undefined ? 404 : 200, { 'content-type': 'application/json' });
-    res.end(JSON.stringify({ keys: key === undefined ? [] : [key.publicJwk] }));
+    res.writeHead(keys === undefined ? 404 : 200, { 'content-type': 'application/json' });
+    res.end(JSON.stringify({ keys: (keys ?? []).map(({ publicJwk }) => publicJwk) }));
   });
   const base = `https://127.0.0.1:${host.port}`;
   return {
     base,
     jwksUri: `${base}/software`,
-    directoryKey,
-    softwareKey,
+    ...{ directoryKey, softwareKey, directoryKeys, softwareKeys, productionKey },
     calls,
     outbound: outboundClient({ development: true, allowedHosts: [`127.0.0.1:${host.port}`], ca: identity.ca }),
     settings: {

@@ -259,10 +259,13 @@ describe('an update', () => {
 
 describe('where software has one client', () => {
   test('of many registrations at once one is taken, and another when it has ended', async () => {
-    const software = { software_id: randomUUID() };
-    const send = async () => sendRegistration(single, wanted(await ecosystem.statement(software)));
+    const software = randomUUID();
+    const send = async (software_id = software) => {
+      const members = wanted(await ecosystem.statement({ software_id }));
+      return sendRegistration(single, await ecosystem.request(single, { ...members, iss: software_id }));
+    };
     const before = await single.ports.store.head();
-    const answers = await Promise.all(Array.from({ length: 8 }, send));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => send()));
     expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(7).fill(400)]);
     expect((await facts(single, before)).map(({ type }) => type)).toEqual(['ClientRegistered']);
     const body = (await answers.find(({ status }) => status === 201)?.json()) as Record<string, string>;
@@ -276,7 +279,7 @@ describe('where software has one client', () => {
     );
     expect(removed.status).toBe(204);
     expect((await registered(send()))['client_id']).not.toBe(body['client_id']);
-    expect(await registered(sendRegistration(single, wanted(await ecosystem.statement({ software_id: randomUUID() }))))).toBeDefined();
+    expect(await registered(send(randomUUID()))).toBeDefined();
   });
 });
 
@@ -288,4 +291,41 @@ test('a directory that does not answer makes no client and no fault', async () =
   await refused(wanted(await ecosystem.statement()), 'invalid_software_statement', lost);
   await refused(wanted(await signJws(other, { iss: 'x', iat: now(), software_id: 'x' })), 'invalid_software_statement', lost);
   await lost.close();
+});
+
+describe('the directories', () => {
+  let both: TestEngine;
+  let productionOnly: TestEngine;
+  beforeAll(async () => {
+    const production = { COUNTERSIGN_REGISTRATION_PRODUCTION_JWKS_URL: `${ecosystem.base}/production` };
+    both = await engineIn(ecosystem, production);
+    const { COUNTERSIGN_REGISTRATION_SANDBOX_JWKS_URL: _, ...settings } = ecosystem.settings;
+    productionOnly = await testEngine({ outbound: ecosystem.outbound }, { ...settings, ...production });
+  });
+  afterAll(() => Promise.all([both.close(), productionOnly.close()]));
+
+  const by = (directory: 'production' | 'sandbox', environment: unknown) =>
+    ecosystem.statement(
+      { software_environment: environment },
+      directory === 'production' ? ecosystem.productionKey : ecosystem.directoryKey,
+    );
+
+  test.each<['production' | 'sandbox', unknown]>([
+    ['production', 'production'],
+    ['sandbox', 'sandbox'],
+    ['sandbox', undefined],
+    ['sandbox', 'Production'],
+  ])('that of %s signs for the environment %s, and the other does not', async (directory, environment) => {
+    expect(await registered(sendRegistration(both, wanted(await by(directory, environment))))).toMatchObject({
+      client_name: 'The Software',
+    });
+    const stranger = directory === 'production' ? 'sandbox' : 'production';
+    await refused(wanted(await by(stranger, environment)), 'invalid_software_statement', both);
+  });
+
+  test('that of production alone makes no client of the sandbox', async () => {
+    expect(await registered(sendRegistration(productionOnly, wanted(await by('production', 'production'))))).toBeDefined();
+    for (const directory of ['production', 'sandbox'] as const)
+      await refused(wanted(await by(directory, 'sandbox')), 'unapproved_software_statement', productionOnly);
+  });
 });

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { sandboxKeyFile } from '../../../src/adapters/sandbox-keys.ts';
 import { answerByRules, type SandboxRules, sandboxRules } from '../../../src/api/sandbox/rules.ts';
 import { type ConfigError, loadConfig } from '../../../src/config.ts';
+import { detailTypes } from '../../../src/domain/authorization-details/registered.ts';
 import { CIBA_GRANT } from '../../../src/domain/client/metadata.ts';
 import { standingClock } from '../../support/clock.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
@@ -27,7 +28,7 @@ const started = async (
 ) => {
   const tested = await testEngine({ ...ports, sandbox: { keys, rules: { rules } } });
   open.push(tested);
-  const auth = await secretTpp(tested, { authorization_details_types: ['payment_initiation'] });
+  const auth = await secretTpp(tested, { authorization_details_types: [...detailTypes.keys()] });
   const poll = async (authReqId: string) =>
     (await tested.post('/oauth2/token', { ...auth, grant_type: CIBA_GRANT, auth_req_id: authReqId })).body;
   const act = (authReqId: string, action: string) => sendForm(tested, `/sandbox/ciba/${authReqId}/${action}`, {});
@@ -94,16 +95,20 @@ describe('the automated approver', () => {
 
 describe('its rules', () => {
   const rule = (given: object) => sandboxRules.parse({ rules: [given] }).rules;
-  const payment = (amount: string) => ({
-    authorization_details: JSON.stringify([
-      {
-        type: 'payment_initiation',
-        instructedAmount: { currency: 'EUR', amount },
-        creditorName: 'Merchant A',
-        creditorAccount: { iban: 'DE02100100109307118603' },
-      },
-    ]),
+  const transfer = (amount: string) => ({
+    type: 'payment_initiation',
+    instructedAmount: { currency: 'EUR', amount },
+    creditorName: 'Merchant A',
+    creditorAccount: { iban: 'DE02100100109307118603' },
   });
+  const cardPayment = (amount: number) => ({
+    type: '3ds:payment_authorisation',
+    instructed_amount: { currency: 'AUD', amount },
+    source_account: '4111111111111111',
+    beneficiary_name: 'Merchant A',
+    payment_desc: 'Order 1',
+  });
+  const reading = { type: 'account_information', actions: ['read_balances'] };
 
   test('approve at once, for the PSU whom a login_hint names', async () => {
     const { tested, auth, poll } = await started(rule({ login_hint: 'alice', answer: 'approve' }));
@@ -117,10 +122,16 @@ describe('its rules', () => {
     expect(await ended(poll, (await ask(tested, auth)).authReqId)).toMatchObject({ error: 'access_denied' });
   });
 
-  test('approve payments up to an amount, and deny those above', async () => {
+  test.each<[string, object[], object[]]>([
+    ['transfers', [transfer('100.00')], [transfer('100.01')]],
+    ['payments by card', [cardPayment(100)], [cardPayment(5000)]],
+    ['one of several', [reading, transfer('100')], [reading, transfer('1'), cardPayment(100.01)]],
+  ])('approve payments up to an amount, and deny those above: %s', async (_, within, above) => {
     const { tested, auth, poll } = await started(rule({ login_hint: 'alice', answer: 'approve', deny_above: 100 }));
-    expect(await ended(poll, (await ask(tested, auth, payment('100.00'))).authReqId)).toMatchObject({ access_token: expect.any(String) });
-    expect(await ended(poll, (await ask(tested, auth, payment('100.01'))).authReqId)).toMatchObject({ error: 'access_denied' });
+    const outcome = async (details: object[]) =>
+      ended(poll, (await ask(tested, auth, { authorization_details: JSON.stringify(details) })).authReqId);
+    expect(await outcome(within)).toMatchObject({ access_token: expect.any(String) });
+    expect(await outcome(above)).toMatchObject({ error: 'access_denied' });
   });
 
   test('wait as long as they say', async () => {
@@ -155,7 +166,7 @@ describe('its rules', () => {
 
   test('that name nobody are an error at the start', async () => {
     const { tested } = await started();
-    const deps = { ...tested.ports, load: tested.engine.load, deviceOf: () => Promise.reject(new Error('nobody')) };
+    const deps = { ...tested.ports, detailTypes, load: tested.engine.load, deviceOf: () => Promise.reject(new Error('nobody')) };
     const naming = (psu: object) => answerByRules({ rules: rule({ ...psu, answer: 'deny' }) }, deps);
     await expect(naming({ login_hint: 'nobody' })).rejects.toThrow('names no PSU');
     await expect(naming({ psu_id: 'psu-nobody' })).rejects.toThrow('names no PSU');

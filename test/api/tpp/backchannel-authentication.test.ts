@@ -1,4 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, request as sendRequest } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sqliteEventStore } from '../../../src/adapters/event-store/sqlite.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
 import { type TestDevice, testDevice } from '../../support/device.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
@@ -247,4 +252,44 @@ describe('pending requests are limited', () => {
     await refused(one, 'alice');
     await ask(small, two);
   });
+
+  test.each(['PSU', 'CLIENT'])('per %s also for requests that arrive together, again and again', async (whose) => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-'));
+    const crowded = await testEngine(
+      { store: sqliteEventStore(join(folder, 'log.sqlite')) },
+      { [`COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_${whose}`]: '3' },
+    );
+    const agent = new Agent({ keepAlive: true });
+    try {
+      const [one, two] = [await secretTpp(crowded), await secretTpp(crowded)];
+      const together = (parameters: (n: number) => Form) =>
+        Promise.all(Array.from({ length: 60 }, (_, n) => statusOver(agent, `${crowded.url}/oauth2/ciba`, parameters(n))));
+      // They make the connections.
+      await together(() => ({}));
+      const asked = (n: number): Form =>
+        whose === 'PSU' ? { ...(n % 2 === 0 ? one : two), ...request } : { ...one, ...request, login_hint: n % 2 === 0 ? 'alice' : 'bob' };
+      const device = await testDevice(crowded, 'alice');
+      for (const accepted of [3, 0]) {
+        const statuses = await together(asked);
+        expect([200, 403].map((status) => statuses.filter((each) => each === status).length)).toEqual([accepted, 60 - accepted]);
+      }
+      const waiting = (await crowded.log()).find(({ type, data }) => type === 'CibaRequestReceived' && data.includes('psu-alice'));
+      await device.decide(String(waiting?.stream.replace('cibaRequest-', '')), 'denied');
+      expect((await together(asked)).filter((status) => status === 200)).toHaveLength(1);
+    } finally {
+      agent.destroy();
+      await crowded.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
+
+/** The status of what a form is answered with, over the connections that an agent keeps. */
+const statusOver = (agent: Agent, url: string, form: Form): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const sent = sendRequest(url, { method: 'POST', agent, headers }, (response) =>
+      response.resume().on('end', () => resolve(Number(response.statusCode))),
+    );
+    sent.on('error', reject).end(new URLSearchParams(form).toString());
+  });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemClock, systemIds } from '../../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
 import { psuKeys } from '../../../src/adapters/keys/psu-keys.ts';
@@ -54,6 +54,15 @@ describe('POST /oauth2/ciba/cancel', () => {
     const { requests } = (await (await phone.call('GET', '/requests')).json()) as { requests: { request_id: string }[] };
     expect(requests.map(({ request_id }) => request_id)).not.toContain(requestId);
     expect(await reasonOf(requestId)).toBe('cancelled_by_client');
+  });
+
+  test('is told in the story of the consent that was lodged', async () => {
+    const openbanking_intent_id = await lodge(tested, auth);
+    const { authReqId, requestId } = await ask(tested, auth, { openbanking_intent_id });
+    await back({ auth_req_id: authReqId });
+    expect(await recorded(tested, 'CibaRequestCancelled', `cibaRequest-${requestId}`)).toMatchObject({
+      correlationId: openbanking_intent_id,
+    });
   });
 
   test('again is once', async () => {
@@ -136,6 +145,37 @@ describe('a request that supersedes another', () => {
     time.pass(10);
     return authReqId;
   };
+
+  describe('at the limit', () => {
+    let full: TestEngine;
+    let client: Form;
+    beforeEach(async () => {
+      full = await testEngine(
+        {},
+        { COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_CLIENT: '3', COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_PSU: '2' },
+      );
+      client = await secretTpp(full);
+    });
+    afterEach(() => full.close());
+    const statusOf = async (form: Form) => (await sendForm(full, '/oauth2/ciba', { ...client, scope: 'openid', ...form })).status;
+
+    test('has the room of the one whose place it takes, and no more', async () => {
+      const [old] = [await ask(full, client), await ask(full, client)];
+      const next = await ask(full, client, { supersedes: old.authReqId });
+      expect(await statusOf({ login_hint: 'alice' })).toBe(403);
+      const bobs = await ask(full, client, { login_hint: 'bob' });
+      // What Bob's request leaves is room of the client, not of Alice.
+      expect(await statusOf({ login_hint: 'alice', supersedes: bobs.authReqId })).toBe(403);
+      expect(await statusOf({ login_hint: 'bob', supersedes: next.authReqId })).toBe(200);
+      expect(await statusOf({ login_hint: 'bob' })).toBe(403);
+    });
+
+    test('many at once share one room', async () => {
+      const [old] = [await ask(full, client), await ask(full, client)];
+      const both = await Promise.all(Array.from({ length: 20 }, () => statusOf({ login_hint: 'alice', supersedes: old.authReqId })));
+      expect(both.filter((status) => status === 200)).toHaveLength(1);
+    });
+  });
 
   test('ends the old one also when the process died in between', async () => {
     const old = await ask(tested, auth);

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
-import { type TestEngine, testEngine } from '../../support/engine.ts';
+import { testDevice } from '../../support/device.ts';
+import { people, type TestEngine, testEngine } from '../../support/engine.ts';
 import { expectRefusal, sendForm } from '../../support/http.ts';
 import { corrupted, signJws, testKey } from '../../support/jws.ts';
-import { type SigningTpp, signingTpp } from '../../support/tpp.ts';
+import { ask, type SigningTpp, secretTpp, signingTpp } from '../../support/tpp.ts';
 
 const DAY = 86_400;
 
@@ -73,6 +74,33 @@ describe('a login_hint_token is refused', () => {
     const token = await own({ login_hint: 'alice', jti: randomUUID() });
     await psuOf(token);
     await refuses(token);
+  });
+
+  test('once of many at once', async () => {
+    const token = await own({ login_hint: 'alice', jti: randomUUID() });
+    const statuses = (await Promise.all(Array.from({ length: 8 }, () => send(token)))).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+  });
+
+  test.each<[string, Record<string, string>, string, number]>([
+    ['a wrong user_code', { user_code: '1' }, 'invalid_user_code', 400],
+    ['a full list', {}, 'access_denied', 403],
+    ['nothing to supersede', { supersedes: 'x' }, 'invalid_request', 400],
+    ['an intent that nobody lodged', { openbanking_intent_id: 'x' }, 'invalid_request', 400],
+  ])('and not used up by a request that is refused for %s', async (_name, parameters, error, status) => {
+    const directory = { ...people, hasUserCode: async () => true, userCodeFits: async (_psuId: string, code: string) => code === '1234' };
+    const small = await testEngine({ directory }, { COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_PSU: '1' });
+    const client = await signingTpp(small, { backchannel_user_code_parameter: true });
+    const at = small.ports.clock();
+    const named = { iss: client.clientId, aud: small.url, iat: at, exp: at + 60, login_hint: 'alice', jti: randomUUID() };
+    const form = { scope: 'openid', login_hint_token: await signJws(client.key, named), user_code: '1234' };
+    const call = async (more: object) => sendForm(small, '/oauth2/ciba', { ...(await client.authentication()), ...form, ...more });
+    const full = error === 'access_denied';
+    const other = full ? await ask(small, await secretTpp(small)) : null;
+    await expectRefusal(small, () => call(parameters), status, error);
+    if (other !== null) await (await testDevice(small, 'alice')).decide(other.requestId, 'denied');
+    expect((await call({})).status).toBe(200);
+    await small.close();
   });
 
   test.each<[string, () => string | Promise<string>]>([

@@ -48,7 +48,8 @@ const isActive = async ({ tested, auth }: Bank, token: string): Promise<unknown>
   const response = await sendForm(tested, '/oauth2/introspect', { ...auth, token });
   return ((await response.json()) as { active: unknown }).active;
 };
-const grantOf = (refreshToken: string) => `grant-${refreshToken.split('.')[0]}`;
+const grantIdIn = (refreshToken: string) => refreshToken.split('.')[0];
+const grantOf = (refreshToken: string) => `grant-${grantIdIn(refreshToken)}`;
 
 describe('a refresh token of the profile plain', () => {
   let bank: Bank;
@@ -132,6 +133,24 @@ describe('a refresh token of the profile plain', () => {
     const other = { ...bank, auth: await secretTpp(bank.tested) };
     await expectRefusal(bank.tested, () => send(other, token), 400, 'invalid_grant');
     expect((await send(bank, next.refresh_token)).status).toBe(200);
+  });
+
+  test('is used 120 times an hour, by each client for itself, and is as good as before afterwards', async () => {
+    const { refresh_token: token } = await granted(bank);
+    const other = { ...bank, auth: await secretTpp(bank.tested) };
+    // What is refused counts too: the stream was read for it.
+    for (let use = 1; use <= 119; use += 1) await send(bank, `${grantIdIn(token)}.${use}`);
+    let next = await refreshed(bank, token);
+    const before = await bank.tested.ports.store.head();
+    const response = await send(bank, next.refresh_token);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '3600']);
+    expect(await response.json()).toMatchObject({ error: 'temporarily_unavailable' });
+    expect(await bank.tested.ports.store.head()).toBe(before);
+    await expectRefusal(bank.tested, () => send(other, next.refresh_token), 400, 'invalid_grant');
+    expect((await send(bank, (await granted(bank)).refresh_token)).status).toBe(200);
+    bank.time.pass(3600);
+    next = await refreshed(bank, next.refresh_token);
+    expect(await isActive(bank, next.access_token)).toBe(true);
   });
 
   test('stands nowhere in the log', async () => {

@@ -9,7 +9,7 @@ import { dpopProof } from '../../support/dpop.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
 import { expectRefusal, sendForm, sendJson } from '../../support/http.ts';
 import { type TestKey, testKey } from '../../support/jws.ts';
-import { CONSENTS, certificate, type SigningTpp, secretTpp, signingTpp, withCertificate } from '../../support/tpp.ts';
+import { ask as askPlainly, CONSENTS, certificate, type SigningTpp, secretTpp, signingTpp, withCertificate } from '../../support/tpp.ts';
 
 type Form = Record<string, string>;
 type Tokens = { access_token: string; refresh_token: string; token_type: string };
@@ -157,21 +157,43 @@ test('a request with a bad proof is not received', async () => {
 });
 
 describe('a refresh token', () => {
-  test('is bound to the DPoP key of its grant', async () => {
+  test('is good with any DPoP key, which the new access token is then bound to', async () => {
     const { refresh_token: token } = await bodyOf(poll(await approved({}), key));
-    await refuses(() => refresh(token, otherKey), 'invalid_grant');
-    const refreshed = await bodyOf(refresh(token, key));
-    expect(refreshed.token_type).toBe('DPoP');
-    expect(await introspect(refreshed.access_token)).toMatchObject({ active: true, cnf: { jkt: jktOf(key) } });
+    for (const by of [otherKey, key]) {
+      const refreshed = await bodyOf(refresh(token, by));
+      expect(refreshed.token_type).toBe('DPoP');
+      expect(await introspect(refreshed.access_token)).toMatchObject({ active: true, cnf: { jkt: jktOf(by) } });
+    }
   });
 
-  test('is bound to the certificate of its grant', async () => {
-    const [same, other] = ['own', 'other'].map((thumbprint) => withCertificate(certificate({ thumbprint }))) as [Form, Form];
-    const form = { grant_type: CIBA_GRANT, auth_req_id: await approved(same, certified) };
-    const { refresh_token } = await bodyOf(fetchTokens(form, null, certified, same));
+  test('outlives the certificate of its grant', async () => {
+    const [first, renewed] = ['first', 'renewed'].map((thumbprint) => withCertificate(certificate({ thumbprint }))) as [Form, Form];
+    const form = { grant_type: CIBA_GRANT, auth_req_id: await approved(first, certified) };
+    const { refresh_token } = await bodyOf(fetchTokens(form, null, certified, first));
     const again = { grant_type: 'refresh_token', refresh_token };
-    await refuses(() => fetchTokens(again, null, certified, other), 'invalid_grant');
-    expect((await fetchTokens(again, null, certified, same)).status).toBe(200);
+    const refreshed = await bodyOf(fetchTokens(again, null, certified, renewed));
+    expect(await introspect(refreshed.access_token, certified)).toMatchObject({ active: true, cnf: { 'x5t#S256': 'renewed' } });
+    await refuses(() => fetchTokens(again, null, certified), 'invalid_request');
+    expect((await fetchTokens(again, null, certified, first)).status).toBe(200);
+  });
+
+  test('needs the kind of proof that its grant has', async () => {
+    const again = (refresh_token: string, proof: Form) =>
+      sendForm(tested, TOKEN, { ...plain, grant_type: 'refresh_token', refresh_token }, proof);
+    const first = async (proof: Form) => {
+      const { authReqId, requestId } = await askPlainly(tested, plain);
+      await phone.decide(requestId, 'approved');
+      return bodyOf(sendForm(tested, TOKEN, { ...plain, grant_type: CIBA_GRANT, auth_req_id: authReqId }, proof));
+    };
+    const bound = await first(await proofs(TOKEN, key));
+    await refuses(() => again(bound.refresh_token, {}), 'invalid_dpop_proof');
+    expect((await bodyOf(again(bound.refresh_token, await proofs(TOKEN, otherKey)))).token_type).toBe('DPoP');
+
+    const bearer = await first({});
+    const unasked = await bodyOf(again(bearer.refresh_token, await proofs(TOKEN, key)));
+    const without = await bodyOf(again(unasked.refresh_token, {}));
+    expect([bearer, unasked, without].map((tokens) => tokens.token_type)).toEqual(['Bearer', 'DPoP', 'Bearer']);
+    await refuses(() => again(without.refresh_token, { dpop: 'x.y.z' }), 'invalid_dpop_proof');
   });
 });
 

@@ -235,7 +235,8 @@ const claimTexts: Forgeries = {
   'a claim called NaN': claimsText((text) => append(text, '"x":NaN')),
 };
 
-const audiences: Forgeries = {
+/** Forgeries of whom a token is for, where it says so. */
+export const audienceForgeries: Forgeries = {
   'no aud': claiming({ aud: undefined }),
   'aud null': claiming({ aud: null }),
   'aud a number': claiming({ aud: 1 }),
@@ -264,7 +265,6 @@ export const formForgeries: Forgeries = {
   ...alphabets,
   ...headerTexts,
   ...claimTexts,
-  ...audiences,
 };
 
 /** Those that a header of HTTP does not carry, or trims. */

@@ -1,5 +1,5 @@
 import { type Bank, ownTokenOf } from './bank.ts';
-import type { PlacedForgery } from './claim-forgeries.ts';
+import type { PlacedForgery } from './claims.ts';
 import { headed, honestly } from './forging.ts';
 import { type Kind, PLACES, type Place } from './places.ts';
 
@@ -38,6 +38,11 @@ const KINDS: Readonly<Record<string, (bank: Bank) => string | Promise<string>>> 
   proof: honestOf('proof'),
   registration: honestOf('registration'),
   answer: honestOf('answer'),
+  'authorization request': honestOf('authorization request'),
+  'hint token': honestOf('hint token'),
+  'DPoP proof': honestOf('DPoP proof'),
+  statement: honestOf('statement'),
+  'registration request': honestOf('registration request'),
   'access token': ({ issued }) => issued.accessToken,
   'access token of the client itself': ownTokenOf,
 };
@@ -47,6 +52,9 @@ const ROLES: readonly (readonly [made: Kind, taken: Kind])[] = [
   ['proof', 'answer'],
   ['answer', 'proof'],
   ['registration', 'proof'],
+  ['authorization request', 'assertion'],
+  ['authorization request', 'hint token'],
+  ['DPoP proof', 'assertion'],
 ];
 
 /** The honest statement of one kind, that also says all that the other kind must say. */
