@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { RequestListener, ServerOptions } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import pino, { type Logger } from 'pino';
 import { systemClock, systemIds } from './adapters/clock.ts';
 import { sqliteEventStore } from './adapters/event-store/sqlite.ts';
@@ -100,7 +101,11 @@ export const serve = async (
     opened.push(() => engine.stop());
     if (sandbox !== null) await registerSandboxClient(engine, sandbox);
     for (const [server, port] of serversOf(tls, engine.listener, config)) opened.push(await listening(server, port, config.server.host));
-    opened.push(() => engine.beginStop());
+    opened.push(async () => {
+      engine.beginStop();
+      // Connections whose last answer has gone out are idle, and close with their server.
+      await nextTurn();
+    });
     const failed = new Promise<never>((_, reject) => engine.projections.applied.subscribe({ error: reject }));
     failed.catch(() => undefined);
     return { engine, sandbox, caFile: tls.caFile, failed, close: closeAll };

@@ -29,8 +29,13 @@ export const registrationSettings = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether registration is served only to client certificates of the trusted authorities.'),
-  oneClientPerSoftware: z.boolean().default(false).describe('Whether a piece of software has one registered client at a time.'),
-  perMinute: count.default(30).describe('The registrations that one node takes in a minute.'),
+  oneClientPerSoftware: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether a piece of software has one registered client at a time; registrations with a software statement must then be signed.',
+    ),
+  perMinute: count.default(30).describe('The registrations that one node takes in a minute; a client may update its own a sixth as often.'),
 });
 type RegistrationSettings = z.infer<typeof registrationSettings>;
 

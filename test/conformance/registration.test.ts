@@ -16,10 +16,15 @@ const CIBA_GRANT = 'urn:openid:params:grant-type:ciba';
 const HOST = 'localhost:4433';
 
 let wire: Wire;
+/** What a test of its own has opened. */
+const closing: (() => Promise<void>)[] = [];
 beforeAll(async () => {
   wire = await openWire(REGISTRATION, { hosts: [HOST], ca: (await testIdentity()).ca });
 });
-afterAll(() => wire.close());
+afterAll(async () => {
+  await wire.close();
+  for (const close of closing) await close();
+});
 
 /** The one RSA key of a client with its certificate. */
 const certifiedKey = async (): Promise<TestKey> => {
@@ -224,6 +229,7 @@ describe.each(['fapi-ciba', 'fapi1-advanced', 'fapi2'])('a client of the profile
 
 test('D4 where a certificate is required, no call comes through without one of a trusted authority', async () => {
   const strict = await openWire({ ...REGISTRATION, COUNTERSIGN_REGISTRATION_REQUIRE_CERTIFICATE: 'true' });
+  closing.push(() => strict.close());
   const trusted = await issueClientCertificate(strict.authority, { commonName: 'TPP' }, strict.now());
   const stranger = await selfSignedCertificate({ commonName: 'TPP' }, strict.now());
   const endpoint = strict.endpoint('registration_endpoint');
@@ -244,7 +250,6 @@ test('D4 where a certificate is required, no call comes through without one of a
     expectError(await strict.send(strict.issuer + pathname, { ...sent, identity: trusted }), [401, 'invalid_client']);
   }
   for (const [url, sent] of calls) good(await strict.send(url, { ...sent, identity: trusted }));
-  await strict.close();
 });
 
 test('C4 a client of the basic profile registers itself, and its keys by reference may change', async () => {
@@ -256,11 +261,13 @@ test('C4 a client of the basic profile registers itself, and its keys by referen
     asked.push(req.url ?? '');
     res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [served.publicJwk] }));
   });
+  closing.push(() => host.close());
   const base = `https://127.0.0.1:${host.port}`;
   const basic = await openWire(
     { ...REGISTRATION, COUNTERSIGN_REGISTRATION_PROFILE: 'plain' },
     { hosts: [`127.0.0.1:${host.port}`], ca: identity.ca },
   );
+  closing.push(() => basic.close());
   const shown = {
     logo_uri: 'https://tpp.example/logo.png',
     policy_uri: 'https://tpp.example/policy',
@@ -285,11 +292,11 @@ test('C4 a client of the basic profile registers itself, and its keys by referen
     basic.send(basic.endpoint(endpoint, 'plain'), { form: { ...(await auth(key)), ...form } });
   const ask = (key: TestKey) => post('backchannel_authentication_endpoint', { scope: 'openid', login_hint: 'alice' }, key);
   const authReqId: string = good(await ask(first)).body['auth_req_id'];
+  await basic.answer(authReqId, 'approved');
   served = second;
   await basic.later(61, async () => {
     good(await ask(second));
     expectError(await ask(first), [401, 'invalid_client']);
-    await basic.answer(authReqId, 'approved');
     const tokens = good(await post('token_endpoint', { grant_type: CIBA_GRANT, auth_req_id: authReqId }, second));
     expect(partsOf(tokens.body['id_token']).header['alg']).toBe('PS256');
     const headers = { authorization: `Bearer ${tokens.body['access_token']}` };
@@ -298,6 +305,4 @@ test('C4 a client of the basic profile registers itself, and its keys by referen
     expect(partsOf(userinfo.text)).toMatchObject({ header: { alg: 'PS256' }, claims: { aud: clientId } });
   });
   expect(new Set(asked)).toEqual(new Set(['/jwks']));
-  await basic.close();
-  await host.close();
 });

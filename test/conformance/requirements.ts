@@ -205,7 +205,7 @@ const OIDC: Row[] = [
     'Dynamic registration: algorithms, signed userinfo, logo and policies, keys by reference that change, sector identifiers, request_uri.',
     {
       except:
-        'RS256 and unsigned ID tokens are refused; as subjects are public, sector_identifier_uri is neither fetched nor registered; a request_uri must have been pushed here (C3).',
+        'RS256 and unsigned ID tokens are refused; as subjects are public, sector_identifier_uri is neither fetched nor registered; logo, policy and terms are registered and not shown to the PSU; a request_uri must have been pushed here (C3).',
     },
   ],
 ];

@@ -1,15 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Subject } from 'rxjs';
 import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
 import { psuKeys } from '../../../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../../../src/adapters/keys/signing-keys.ts';
 import { longPolls, preferredWait } from '../../../src/api/tpp/long-polls.ts';
+import { trustingFetch } from '../../../src/demo/trusting-fetch.ts';
 import { CIBA_GRANT } from '../../../src/domain/client/metadata.ts';
 import type { StoredEvent } from '../../../src/domain/ports/event-store.ts';
 import type { Ports } from '../../../src/engine.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
 import { type TestDevice, testDevice } from '../../support/device.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
+import { served } from '../../support/served.ts';
 import { ask, secretTpp } from '../../support/tpp.ts';
 
 type Form = Record<string, string>;
@@ -102,6 +106,16 @@ describe('a watch', () => {
     const changed = watch('a')?.changed();
     applied[how](new Error('stopped'));
     expect(await changed).toBe(false);
+    expect(watch('a')).toBeNull();
+  });
+
+  test('is over when the engine begins to stop', async () => {
+    const { watch, polls } = started();
+    const watching = watch('a');
+    const changed = watching?.changed();
+    polls.stop();
+    expect(await changed).toBe(false);
+    watching?.end();
     expect(watch('a')).toBeNull();
   });
 
@@ -226,5 +240,25 @@ describe('a poll that prefers to wait', () => {
     await ask(tested, auth);
     await tested.engine.stop();
     expect((await waiting).body['error']).toBe('authorization_pending');
+  });
+
+  test('is answered before the servers close, over a connection that the client keeps', async () => {
+    const { config, serving } = await served();
+    const reached = trustingFetch(readFileSync(join(config.dataDir, 'tls/ca.pem'), 'utf8'));
+    const { clientId, clientSecret } = serving.sandbox?.client ?? { clientId: '', clientSecret: '' };
+    const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
+    const form = async (path: string, parameters: Form): Promise<Form> => {
+      const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded', prefer: 'wait=25' };
+      const reply = await reached(config.issuer + path, { method: 'POST', headers, body: new URLSearchParams(parameters).toString() });
+      return (await reply.json()) as Form;
+    };
+    const hint = serving.sandbox?.psus[0]?.username ?? '';
+    const { auth_req_id = '' } = await form('/oauth2/ciba', { scope: 'openid accounts', login_hint: hint });
+    const polls = [1, 2].map(() => form('/oauth2/token', { grant_type: CIBA_GRANT, auth_req_id }));
+    expect((await Promise.race(polls))['error']).toBe('slow_down');
+    const begun = performance.now();
+    await serving.close();
+    expect(performance.now() - begun).toBeLessThan(3000);
+    expect((await Promise.all(polls)).map(({ error }) => error).toSorted()).toEqual(['authorization_pending', 'slow_down']);
   });
 });

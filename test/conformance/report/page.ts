@@ -31,7 +31,8 @@ ${requirements.map((one) => `| ${one.id} | ${one.section} | ${one.says} | ${resu
 
 What the specifications of CIBA, FAPI, OpenID Connect and dynamic registration demand of an authorization server, and whether this one does
 it. Every requirement has a test of its number in \`test/conformance\`, which plays the client against the running server over TLS. This page
-is written by \`npm run conformance\` from the results of those tests, and by nothing else. It is our own test, not a certification.
+is written by \`npm run conformance\` from the results of those tests, and by nothing else. It is our own test, not a certification. What
+passes in part says what of it is not met, on purpose.
 
 Last run: ${on}. ${counts.join(', ')}.
 
