@@ -7,6 +7,51 @@ import type { Call, Route } from './route.ts';
 /** Answers a request by its route. The only place where an error becomes a reply. */
 export type Serve = (route: Route, params: Call['params'], target: string, req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
+interface Reading {
+  certificateOf(req: IncomingMessage): ClientCertificate | null;
+  bodyBytes: number;
+}
+
+/**
+ * A call that came by HTTP. A class, because an object with getters of its own has a hidden class of its own in V8: a thousand a second cost
+ * more in garbage collection than the rest of a poll.
+ */
+class HttpCall implements Call {
+  readonly method: string;
+  readonly target: string;
+  readonly params: Call['params'];
+  readonly headers: Call['headers'];
+  readonly text: () => Promise<string>;
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #reading: Reading;
+  #closed: AbortSignal | undefined;
+
+  constructor(req: IncomingMessage, res: ServerResponse, params: Call['params'], target: string, reading: Reading) {
+    this.method = req.method ?? '';
+    this.target = target;
+    this.params = params;
+    this.headers = req.headers;
+    this.#req = req;
+    this.#res = res;
+    this.#reading = reading;
+    let body: Promise<string> | undefined;
+    this.text = () => {
+      body ??= readText(req, reading.bodyBytes);
+      return body;
+    };
+  }
+
+  get certificate(): ClientCertificate | null {
+    return this.#reading.certificateOf(this.#req);
+  }
+
+  get closed(): AbortSignal {
+    this.#closed ??= closedOf(this.#res);
+    return this.#closed;
+  }
+}
+
 /** Serves with bodies of at most so many bytes; what is no refusal is told to `onFault`. */
 export const makeServe = ({
   certificateOf,
@@ -17,30 +62,8 @@ export const makeServe = ({
   bodyBytes: number;
   onFault(error: unknown): void;
 }): Serve => {
-  const callOf = (req: IncomingMessage, res: ServerResponse, params: Call['params'], target: string): Call => {
-    let body: Promise<string> | undefined;
-    let closed: AbortSignal | undefined;
-    return {
-      method: req.method ?? '',
-      target,
-      params,
-      headers: req.headers,
-      get certificate() {
-        return certificateOf(req);
-      },
-      text() {
-        body ??= readText(req, bodyBytes);
-        return body;
-      },
-      get closed() {
-        closed ??= closedOf(res);
-        return closed;
-      },
-    };
-  };
-
   return async (route, params, target, req, res) => {
-    const call = callOf(req, res, params, target);
+    const call = new HttpCall(req, res, params, target, { certificateOf, bodyBytes });
     let reply: Reply;
     try {
       reply = await route.handle(call);
