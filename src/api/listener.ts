@@ -109,6 +109,7 @@ const shapeOf = (path: string): RegExp => new RegExp(`^${path.replaceAll(/\{(\w+
 
 /** Writes a reply. */
 export const send = (res: ServerResponse, { status, headers, body }: Reply): void => {
-  res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) });
+  // RFC 9110, section 8.6: a 204 has no length.
+  res.writeHead(status, status === 204 ? headers : { ...headers, 'Content-Length': Buffer.byteLength(body) });
   res.end(body);
 };
