@@ -2,7 +2,6 @@ import { authorization, type RequestedAuthorization, redeem } from '../../domain
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import { type Consent, consent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
-import { tokenType } from '../../domain/grant/binding.ts';
 import { grant, open, revoke } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
@@ -12,7 +11,7 @@ import { json, type Reply } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
 import type { GrantHandler } from './token.ts';
-import type { Tokens } from './tokens.ts';
+import { type Tokens, tokenResponse } from './tokens.ts';
 
 // A client whose call was lost, or that sent it twice, comes again at once and is only refused: the winner's tokens stay good. Whoever
 // comes later with the same code has it from somewhere else.
@@ -62,15 +61,8 @@ export const authorizationCodeGrant = (deps: {
     const opened = { clientId, psuId, consentId, requestId, authTime, acr, scope, at, ...binding, hasAuthorizationDetails };
     const decision = open(opened, { ...accessToken.fact, scope, ...binding }, refreshToken?.fact ?? null);
     await decide(grant, requestId, decision, command(clientId, consentId, answer?.eventId ?? null));
-    return json(200, {
-      access_token: accessToken.token,
-      token_type: tokenType(binding),
-      expires_in: accessToken.fact.expiresAt - at,
-      scope,
-      ...(idToken !== null && { id_token: idToken }),
-      ...(refreshToken !== null && { refresh_token: refreshToken.token }),
-      ...(authorizationDetails !== null && { authorization_details: authorizationDetails }),
-    });
+    const beside = { scope, binding, idToken, authorizationDetails, refreshToken: refreshToken?.token ?? null };
+    return json(200, tokenResponse(accessToken, beside));
   };
 
   return async (form, client) => {

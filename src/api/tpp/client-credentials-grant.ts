@@ -1,12 +1,11 @@
 import { scopeWithin } from '../../domain/ciba-request/request.ts';
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
-import { tokenType } from '../../domain/grant/binding.ts';
 import { grant, open } from '../../domain/grant/decider.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import { json } from '../reply.ts';
 import type { GrantHandler } from './token.ts';
-import type { Tokens } from './tokens.ts';
+import { type Tokens, tokenResponse } from './tokens.ts';
 
 /** The client's own grant (RFC 6749, section 4.4): what it lodges consents with. It has no ID token and no refresh token. */
 export const clientCredentialsGrant =
@@ -30,5 +29,5 @@ export const clientCredentialsGrant =
     };
     const opened = { ...nobody, clientId, scope, at, ...binding, hasAuthorizationDetails: false };
     await decide(grant, grantId, open(opened, { ...fact, scope, ...binding }, null), command);
-    return json(200, { access_token: token, token_type: tokenType(binding), expires_in: fact.expiresAt - at, scope });
+    return json(200, tokenResponse({ token, fact }, { scope, binding }));
   };

@@ -3,12 +3,12 @@ import type { ReceivedCibaRequest } from '../../domain/ciba-request/decider.ts';
 import type { ClientMetadata } from '../../domain/client/metadata.ts';
 import type { Decide } from '../../domain/decide.ts';
 import type { Decision } from '../../domain/decider.ts';
-import { type Binding, tokenType } from '../../domain/grant/binding.ts';
+import type { Binding } from '../../domain/grant/binding.ts';
 import { type Grant, grant, type open } from '../../domain/grant/decider.ts';
 import type { GrantEvents } from '../../domain/grant/events.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Actor } from '../../domain/ports/event-store.ts';
-import type { Tokens } from './tokens.ts';
+import { type Tokens, tokenResponse } from './tokens.ts';
 
 /** What tokens are issued for: a request that was redeemed, and the client that gets them. */
 export interface Redeemed {
@@ -54,15 +54,10 @@ export const makeIssueTokens =
     const refreshToken = metadata.grant_types.includes('refresh_token') ? tokens.refreshToken(grantId, at) : null;
     const issued = { authReqId, accessToken: accessToken.token, refreshToken: refreshToken?.token ?? null };
     const idToken = await tokens.idToken(content, issued, metadata);
-    const response = {
-      access_token: accessToken.token,
-      token_type: tokenType(binding),
-      expires_in: accessToken.fact.expiresAt - at,
-      scope,
-      id_token: idToken,
-      ...(refreshToken !== null && { refresh_token: refreshToken.token }),
-      ...(authorizationDetails !== null && { authorization_details: authorizationDetails }),
-    };
+    const response = tokenResponse(accessToken, {
+      ...{ scope, binding, idToken, authorizationDetails },
+      refreshToken: refreshToken?.token ?? null,
+    });
 
     const opened = {
       clientId,

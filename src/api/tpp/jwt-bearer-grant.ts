@@ -5,7 +5,6 @@ import { scopeWithin } from '../../domain/ciba-request/request.ts';
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import { consent, covers } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
-import { tokenType } from '../../domain/grant/binding.ts';
 import { grant, open } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
@@ -15,7 +14,7 @@ import { json } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
 import type { CheckAssertion } from './assertion.ts';
 import type { GrantHandler } from './token.ts';
-import type { Tokens } from './tokens.ts';
+import { type Tokens, tokenResponse } from './tokens.ts';
 
 const ASSERTION_TYPS = ['jwt', 'authorization-grant+jwt'];
 
@@ -86,12 +85,6 @@ export const jwtBearerGrant = (deps: {
     };
     const opened = { ...under, psuId, requestId, ...binding, hasAuthorizationDetails: authorizationDetails !== null };
     await decide(grant, grantId, open(opened, { ...fact, scope, ...binding }, null), command);
-    return json(200, {
-      access_token: token,
-      token_type: tokenType(binding),
-      expires_in: fact.expiresAt - at,
-      scope,
-      ...(authorizationDetails !== null && { authorization_details: authorizationDetails }),
-    });
+    return json(200, tokenResponse({ token, fact }, { scope, binding, authorizationDetails }));
   };
 };

@@ -2,7 +2,6 @@ import { scopeWithin } from '../../domain/ciba-request/request.ts';
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import { consent, covers } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
-import { tokenType } from '../../domain/grant/binding.ts';
 import { grant, refresh, refreshable, useOf } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
@@ -11,7 +10,7 @@ import { makeBudget } from '../budget.ts';
 import { json, type Reply, refusalReply } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
 import type { GrantHandler } from './token.ts';
-import { grantIdOf, type Tokens } from './tokens.ts';
+import { grantIdOf, type Tokens, tokenResponse } from './tokens.ts';
 
 // Each use lengthens the stream that the next one reads, for as long as the consent lasts, so what counts is how often over days.
 // By default an access token lasts an hour: this is room for a hundred workers that share a refresh token and no access token.
@@ -75,13 +74,7 @@ export const refreshTokenGrant = (deps: {
     const use = useOf(decidedOn, by);
     if (use === 'reuse') throw new OAuthError('invalid_grant', 'the refresh token was used before: its grant has been revoked');
     const derivedWith = use === 'current' ? successor?.nonce : decidedOn.refreshToken.nonce;
-    return json(200, {
-      access_token: token,
-      token_type: tokenType(binding),
-      expires_in: fact.expiresAt - at,
-      scope,
-      ...(authorizationDetails !== null && { authorization_details: authorizationDetails }),
-      ...(derivedWith != null && { refresh_token: tokens.successorOf(given, derivedWith).token }),
-    });
+    const refreshToken = derivedWith == null ? null : tokens.successorOf(given, derivedWith).token;
+    return json(200, tokenResponse({ token, fact }, { scope, binding, refreshToken, authorizationDetails }));
   };
 };

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { AuthorizationDetail } from '../../domain/authorization-details/detail-type.ts';
 import type { ClientMetadata } from '../../domain/client/metadata.ts';
-import { type Binding, confirmation } from '../../domain/grant/binding.ts';
+import { type Binding, confirmation, tokenType } from '../../domain/grant/binding.ts';
 import type { Ids } from '../../domain/ports/clock.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
 
@@ -100,6 +100,32 @@ export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids
   },
 });
 export type Tokens = ReturnType<typeof makeTokens>;
+
+/** The token response of every grant (RFC 6749, section 5.1): what is null or left out is not in it. */
+export const tokenResponse = (
+  { token, fact }: MintedToken,
+  {
+    scope,
+    binding,
+    idToken = null,
+    refreshToken = null,
+    authorizationDetails = null,
+  }: {
+    scope: string;
+    binding: Binding;
+    idToken?: string | null;
+    refreshToken?: string | null;
+    authorizationDetails?: AccessTokenContent['authorizationDetails'];
+  },
+): object => ({
+  access_token: token,
+  token_type: tokenType(binding),
+  expires_in: fact.expiresAt - fact.at,
+  scope,
+  ...(idToken !== null && { id_token: idToken }),
+  ...(refreshToken !== null && { refresh_token: refreshToken }),
+  ...(authorizationDetails !== null && { authorization_details: authorizationDetails }),
+});
 
 /** The grant that a refresh token names; '' for a text that is none. */
 export const grantIdOf = (refreshToken: string): string => refreshToken.slice(0, Math.max(0, refreshToken.lastIndexOf('.')));
