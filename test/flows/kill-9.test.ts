@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -9,12 +9,12 @@ import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
 import { requestIdOf } from '../../src/domain/ciba-request/id.ts';
 import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
 import { freshEnvironment } from '../support/served.ts';
+import { killServer, startServer } from '../support/server-process.ts';
 
 // The short form runs in CI; `npm run campaign:kill-9` sets a longer one.
 const KILLS = Number(process.env['KILLS'] ?? 5);
 const WORKERS = 8;
 const LIVES_MS = [200, 900];
-const MAIN = join(import.meta.dirname, '../../src/main.ts');
 
 /** What the server has acknowledged of one ceremony. */
 interface Journal {
@@ -26,26 +26,13 @@ interface Journal {
 let child: ChildProcess | null = null;
 afterAll(() => void child?.kill('SIGKILL'));
 
-const start = (env: Record<string, string>): Promise<ChildProcess> =>
-  new Promise((resolve, reject) => {
-    const server = spawn(process.execPath, [MAIN], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
-    server.stdout.on('data', (text: Buffer) => text.includes('Countersign serves') && resolve(server));
-    server.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
-  });
-
-const kill = (server: ChildProcess): Promise<void> =>
-  new Promise((resolve) => {
-    server.once('exit', () => resolve());
-    server.kill('SIGKILL');
-  });
-
 describe('kill -9 under load', () => {
   test('loses nothing that was acknowledged and doubles nothing', async () => {
     // What was asked before a kill stays pending: a PSU may have as many as there are.
     const env = await freshEnvironment({ COUNTERSIGN_LIMITS_PENDING_REQUESTS_PER_PSU: '100000' });
     const issuer = `https://localhost:${env['COUNTERSIGN_SERVER_PORT']}`;
     const dataDir = env['COUNTERSIGN_DATA_DIR'] as string;
-    child = await start(env);
+    child = await startServer(env);
     const fetch = trustingFetch(readFileSync(join(dataDir, 'tls/ca.pem'), 'utf8'));
     const { client, psus } = JSON.parse(readFileSync(join(dataDir, 'sandbox/sandbox.json'), 'utf8'));
     const authorization = `Basic ${Buffer.from(`${client.clientId}:${client.clientSecret}`).toString('base64')}`;
@@ -87,9 +74,9 @@ describe('kill -9 under load', () => {
       const [least = 0, most = 0] = LIVES_MS;
       await Promise.race([new Promise((resolve) => setTimeout(resolve, least + Math.random() * (most - least))), Promise.all(workers)]);
       running.killed = true;
-      await kill(child);
+      await killServer(child);
       await Promise.all(workers);
-      child = await start(env);
+      child = await startServer(env);
 
       // What was acknowledged as approved and has no tokens gets them now, unless the answer with the tokens was lost on its way.
       for (const entry of journal.filter(({ acknowledged }) => acknowledged === 'approved')) {
@@ -103,7 +90,7 @@ describe('kill -9 under load', () => {
 
     for (const { accessToken } of journal)
       if (accessToken !== null) expect((await post('/oauth2/introspect', { token: accessToken })).body['active']).toBe(true);
-    await kill(child);
+    await killServer(child);
     checkLog(await readLog(dataDir), journal);
     expect(journal.filter(({ accessToken }) => accessToken !== null).length).toBeGreaterThan(KILLS);
   }, 300_000);

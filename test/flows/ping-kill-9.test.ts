@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -13,26 +13,13 @@ import { clientMetadata } from '../../src/domain/client/metadata.ts';
 import { makeDecide } from '../../src/domain/decide.ts';
 import { notificationEndpoint, silent, status } from '../support/notification-endpoint.ts';
 import { freshEnvironment } from '../support/served.ts';
+import { killServer, startServer } from '../support/server-process.ts';
 
 const ROUNDS = 2;
 const REQUESTS = 6;
-const MAIN = join(import.meta.dirname, '../../src/main.ts');
 
 let child: ChildProcess | null = null;
 afterAll(() => void child?.kill('SIGKILL'));
-
-const start = (env: Record<string, string>): Promise<ChildProcess> =>
-  new Promise((resolve, reject) => {
-    const server = spawn(process.execPath, [MAIN], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
-    server.stdout.on('data', (text: Buffer) => text.includes('Countersign serves') && resolve(server));
-    server.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
-  });
-
-const kill = (server: ChildProcess): Promise<void> =>
-  new Promise((resolve) => {
-    server.once('exit', () => resolve());
-    server.kill('SIGKILL');
-  });
 
 describe('kill -9 between the answer of a PSU and the call to the client', () => {
   test.each(['ping', 'push'] as const)(
@@ -44,7 +31,7 @@ describe('kill -9 between the answer of a PSU and the call to the client', () =>
       const issuer = `https://localhost:${env['COUNTERSIGN_SERVER_PORT']}`;
       await registerClient(dataDir, mode, endpoint.url);
       const auth = { client_id: mode, client_secret: 's3cret' };
-      child = await start(env);
+      child = await startServer(env);
       const fetch = trustingFetch(readFileSync(join(dataDir, 'tls/ca.pem'), 'utf8'));
       const { psus } = JSON.parse(readFileSync(join(dataDir, 'sandbox/sandbox.json'), 'utf8'));
       const phone: Phone = await enrol(fetch, await askForEnrolment(fetch, issuer, psus[0]));
@@ -72,10 +59,10 @@ describe('kill -9 between the answer of a PSU and the call to the client', () =>
           const shown = await phone.retrieve(requestIdOf(authReqId, systemIds));
           await phone.send(shown.request_id, await phone.sign(shown, 'approved', accountsIn(shown)));
         }
-        await kill(child);
+        await killServer(child);
         endpoint.behaves(status(204));
         const called = endpoint.calls.length;
-        child = await start(env);
+        child = await startServer(env);
         await endpoint.call(called + REQUESTS);
         for (const authReqId of asked) {
           const sent = endpoint.calls.slice(before).filter(({ body }) => body['auth_req_id'] === authReqId);
@@ -86,7 +73,7 @@ describe('kill -9 between the answer of a PSU and the call to the client', () =>
           expect((await post('/oauth2/introspect', { token: String(tokens?.['access_token']) })).body['active']).toBe(true);
         }
       }
-      await kill(child);
+      await killServer(child);
       child = null;
       await endpoint.close();
       const log = sqliteEventReader(join(dataDir, 'log.sqlite'));
