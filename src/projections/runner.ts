@@ -39,7 +39,7 @@ export class ProjectionStopped extends Error {
 const REACHED_WITHIN_MS = 5000;
 // Events share a commit for at most this long or this many: a page of rows that changes often is then written once.
 const COMMIT_MS = 500;
-const COMMIT_EVENTS = 5000;
+const COMMIT_EVENTS = 50_000;
 
 /** Applies every event once and in order, each together with its checkpoint. Begins with what the rows have not seen yet. */
 export const runProjections = (store: EventStore, rows: Rows, projections: readonly Projection[], head: number): Projections => {

@@ -7,7 +7,8 @@ import type { Rows } from '../../domain/ports/rows.ts';
  */
 export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {}): Rows => {
   const db = new DatabaseSync(file, { readOnly });
-  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=normal; pragma cache_size=-65536');
+  // A page that changes often goes through the write-ahead log to the file once for many commits.
+  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=normal; pragma cache_size=-65536; pragma wal_autocheckpoint=4000');
   const statements = new Map<string, StatementSync>();
   const prepared = (sql: string): StatementSync => {
     const known = statements.get(sql);
