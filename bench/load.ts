@@ -4,14 +4,19 @@ import { answerRunner } from './measure.ts';
 import { type NotificationEndpoint, openNotificationEndpoint } from './notification.ts';
 import { ceremony } from './scenarios/ceremony.ts';
 import { cibaRequest } from './scenarios/ciba-request.ts';
+import { deviceLookup } from './scenarios/device-lookup.ts';
 import { introspection } from './scenarios/introspection.ts';
 import { pendingPoll } from './scenarios/pending-poll.ts';
 import { ping } from './scenarios/ping.ts';
 import type { MakeScenario, Scenario, Step } from './scenarios/scenario.ts';
+import { validate } from './scenarios/validate.ts';
 import type { ListeningTarget, MakeApprove, TppClients } from './target.ts';
 import { makeTpp } from './tpp.ts';
 
-const SCENARIOS = { cibaRequest, pendingPoll, introspection, ceremony, ping } satisfies Record<string, MakeScenario>;
+const SCENARIOS = { cibaRequest, pendingPoll, introspection, ceremony, ping, validate, deviceLookup } satisfies Record<
+  string,
+  MakeScenario
+>;
 
 /** Asked first, as `prepare`: what this load is. */
 export interface Job {
@@ -21,6 +26,8 @@ export interface Job {
   connections: number;
   target: ListeningTarget;
   notification: NotificationEndpoint | null;
+  /** How many consents or devices the server was filled with. */
+  filled: number;
 }
 
 /** Asked any number of times, as `run`: whichever ends first ends the window; what is under way then is still counted. */
@@ -43,11 +50,11 @@ const PREPARATION_SECONDS = 900;
 
 let current: { port: number; connections: number; scenario: Scenario } | null = null;
 
-const prepare = async ({ scenario: name, client, outstanding, connections, target, notification }: Job): Promise<void> => {
+const prepare = async ({ scenario: name, client, outstanding, connections, target, notification, filled }: Job): Promise<void> => {
   const { makeApprove } = (await import(target.approval)) as { makeApprove: MakeApprove };
   const pinged =
     notification === null ? () => Promise.reject(new Error('no notification endpoint')) : await openNotificationEndpoint(notification);
-  const scenario = SCENARIOS[name]({ tpp: makeTpp(target, client), approve: makeApprove(target), outstanding, pinged });
+  const scenario = SCENARIOS[name]({ tpp: makeTpp(target, client, filled), approve: makeApprove(target), outstanding, pinged });
   current = { port: target.port, connections, scenario };
   if (!scenario.prepare) return;
   const { times, step } = scenario.prepare;

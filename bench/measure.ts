@@ -70,8 +70,8 @@ export const answerRunner = (answers: Record<string, (argument: never) => unknow
 };
 
 /** In a server under test, once it listens. */
-export const announce = (port: number, target: Target): void => {
-  answerRunner({ cpu, memory });
+export const announce = (port: number, target: Target, more: Parameters<typeof answerRunner>[0] = {}): void => {
+  answerRunner({ cpu, memory, ...more });
   console.log(`ready ${port} ${JSON.stringify(target)}`);
 };
 

@@ -6,25 +6,33 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock, systemIds } from '../src/adapters/clock.ts';
+import { openConsentSteps } from '../src/adapters/consent-steps/from-settings.ts';
 import { sqliteEventStore } from '../src/adapters/event-store/sqlite.ts';
 import { jwsReader } from '../src/adapters/jose/jws-reader.ts';
 import { psuKeys } from '../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../src/adapters/keys/signing-keys.ts';
+import { openLoginScript } from '../src/adapters/login-script.ts';
 import { outboundClient } from '../src/adapters/outbound/outbound.ts';
 import { sqliteReplayGuard } from '../src/adapters/replay-guard.ts';
 import { sqliteRows } from '../src/adapters/rows/sqlite.ts';
+import { PATHS } from '../src/api/surface.ts';
 import { loadConfig } from '../src/config.ts';
 import { client, register as registerClient } from '../src/domain/client/decider.ts';
 import { clientMetadata } from '../src/domain/client/metadata.ts';
+import { authorise, consent, ofRequest } from '../src/domain/consent/decider.ts';
 import { device, offer, register as registerDevice } from '../src/domain/device/decider.ts';
+import type { Dialect } from '../src/domain/device/events.ts';
+import { grant, open } from '../src/domain/grant/decider.ts';
 import type { PsuDirectory } from '../src/domain/ports/psu-directory.ts';
 import { startEngine } from '../src/engine.ts';
+import { accountOf, CONSENTING_USERS, consentIdOf, type Filling, fillWith, LODGED_BY, tokenOf, userOf } from './filling.ts';
 import { announce } from './measure.ts';
 import type { Target, TppClients } from './target.ts';
 
 // As many as keep a hundred thousand pending requests within what one PSU is allowed by default.
 const USERS = 5000;
 const NO_LIMIT = 10_000_000;
+const DEVICES = '/api/users/v1/me/push-auth/devices';
 
 /** What the approval module needs of each user's phone. */
 export interface BenchPhone {
@@ -47,6 +55,7 @@ const clients: TppClients = {
   privateKeyJwt: { clientId: 'tpp-key', jwk: { ...tppKey, kid: 'tpp' } },
   signedRequest: { clientId: 'tpp-fapi', jwk: { ...tppKey, kid: 'tpp' } },
   ping: { clientId: 'tpp-ping', clientSecret: randomBytes(32).toString('base64url') },
+  gateway: { clientId: 'gateway', clientSecret: randomBytes(32).toString('base64url') },
 };
 
 const directory: PsuDirectory = {
@@ -54,8 +63,9 @@ const directory: PsuDirectory = {
   hasUserCode: async () => false,
   userCodeFits: async () => false,
   exists: async () => true,
-  authenticate: async () => null,
-  accounts: async (psuId) => [{ accountId: `${psuId}-account`, displayName: 'Current account' }],
+  nameOf: async () => null,
+  authenticate: async (username) => username,
+  accounts: async (psuId) => [{ accountId: accountOf(psuId), displayName: 'Current account' }],
 };
 
 const server = createServer({ keepAliveTimeout: 75_000 }).listen(0, '127.0.0.1');
@@ -64,15 +74,18 @@ const { port } = server.address() as AddressInfo;
 const issuer = `http://127.0.0.1:${port}`;
 const { config } = loadConfig({ env: {}, cwd: given.data });
 
+const sealer = psuKeys(inData('psu-keys.sqlite'), randomBytes(32));
 const engine = await startEngine(
   {
     store: sqliteEventStore(inData('log.sqlite')),
     rows: sqliteRows(inData('read-models.sqlite')),
-    sealer: psuKeys(inData('psu-keys.sqlite'), randomBytes(32)),
+    sealer,
     signer: temporarySigningKeys(),
     jws: jwsReader,
     replayGuard: sqliteReplayGuard(inData('replay.sqlite'), systemClock),
     directory,
+    loginScript: await openLoginScript(null, { psuChannel: 'bench', onFault: console.error }),
+    consentSteps: await openConsentSteps(config.consent.authorizeSteps, { directory, sealer, onFault: console.error }),
     // It keeps nothing, unlike the one in memory: a list of wake-ups would count as memory of requests.
     pushSender: { wake: async () => ({ outcome: 'accepted', messageId: 'bench' }) },
     outbound: outboundClient({ development: true, allowedHosts: given.notification ? [new URL(given.notification).host] : [] }),
@@ -137,28 +150,79 @@ if (given.notification) {
   await engine.decide(client, id, registerClient(pinged, systemIds.hash(secret), systemClock()), command(id));
 }
 
+const gateway = clientMetadata.parse({ ...plain, scope: 'consents:validate', token_endpoint_auth_method: 'client_secret_basic' });
+const { clientId: gatewayId, clientSecret: gatewaySecret } = clients.gateway;
+await engine.decide(client, gatewayId, registerClient(gateway, systemIds.hash(gatewaySecret), systemClock()), command(gatewayId));
+
 /** A user's phone, registered without the ceremony of enrolment. */
-const registerPhone = async (psuId: string): Promise<[string, BenchPhone]> => {
+const registerPhone = async (psuId: string, dialect: Dialect = 'countersign'): Promise<[string, BenchPhone]> => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const jwk = publicKey.export({ format: 'jwk' }) as { kty: 'EC'; crv: 'P-256'; x: string; y: string };
   const keyThumbprint = jwsReader.publicKey(jwk).thumbprint;
   const deviceId = systemIds.uuid();
   const at = systemClock();
   await engine.decide(device, deviceId, offer({ psuId, challengeHash: 'c', at, expiresAt: at + 60 }), command(deviceId));
-  const registration = { challengeHash: 'c', publicKey: jwk, keyThumbprint, name: 'Phone', model: 'Bench', pushToken: null, at };
-  await engine.decide(device, deviceId, registerDevice(registration), command(deviceId));
+  const described = { name: 'Phone', model: 'Bench', pushToken: null, dialect };
+  const registration = { challengeHash: 'c', publicKey: jwk, keyThumbprint, ...described, at };
+  await engine.decide(
+    device,
+    deviceId,
+    registerDevice(registration, () => null),
+    command(deviceId),
+  );
   return [psuId, { deviceId, jwk: privateKey.export({ format: 'jwk' }) }];
 };
 
-const users = Array.from({ length: USERS }, (_, n) => `user-${n}`);
-const phones = Object.fromEntries(await Promise.all(users.map(registerPhone)));
+const users = Array.from({ length: USERS }, (_, n) => userOf(n));
+const phones = Object.fromEntries(await Promise.all(users.map((user) => registerPhone(user))));
+
+/** A consent that its PSU has authorised, without the ceremony. */
+const authoriseConsent = (n: number) => {
+  const consentId = consentIdOf(n);
+  const psuId = userOf(n % CONSENTING_USERS);
+  const at = systemClock();
+  const content = {
+    kind: 'account-access' as const,
+    permissions: ['ReadBalances'],
+    expirationDateTime: null,
+    transactionFromDateTime: null,
+    transactionToDateTime: null,
+  };
+  const persisted = { requestId: consentId, psuId, deviceId: null, digest: 'digest', at };
+  const lodged = { ...ofRequest({ clientId: LODGED_BY, scope: '', at }), consentType: 'accounts' as const, content };
+  const accountIds = [accountOf(psuId)];
+  const decision = authorise({ data: persisted, consentRevision: -1, accountIds, authorizationDetails: null, lodged });
+  return engine.decide(consent, consentId, decision, command(consentId));
+};
+
+/** An access token of a user, with the scope for their own devices. */
+const openGrant = async (psuId: string) => {
+  const at = systemClock();
+  const unbound = { certificateThumbprint: null, dpopKeyThumbprint: null };
+  const issued = { scope: 'internal_login', ...unbound, at };
+  const opened = { ...issued, clientId, psuId, consentId: null, requestId: null, authTime: at, acr: null, hasAuthorizationDetails: false };
+  const accessToken = { ...issued, tokenHash: systemIds.hash(tokenOf(psuId)), expiresAt: at + 86_400 };
+  await engine.decide(grant, systemIds.uuid(), open(opened, accessToken, null), command(psuId));
+};
+
+const fill = async ({ of, count }: Filling): Promise<void> => {
+  const addDevice = (n: number) => Promise.all([registerPhone(userOf(n), 'push-auth'), openGrant(userOf(n))]);
+  await fillWith(count, of === 'consents' ? authoriseConsent : addDevice);
+  await engine.readModels.latest();
+};
 
 const target: Target = {
   issuer,
-  paths: { ciba: '/oauth2/ciba', token: '/oauth2/token', introspection: '/oauth2/introspect' },
+  paths: {
+    ciba: '/oauth2/ciba',
+    token: '/oauth2/token',
+    introspection: '/oauth2/introspect',
+    validate: PATHS.consentValidate,
+    devices: DEVICES,
+  },
   clients,
   requests: users.map((user, n) => ({ scope: 'openid accounts', login_hint: user, binding_message: `Payment ${n}` })),
   approval: './ours-approval.ts',
   approver: phones,
 };
-announce(port, target);
+announce(port, target, { fill });

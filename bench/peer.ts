@@ -34,6 +34,8 @@ const clients: TppClients = {
   privateKeyJwt: { clientId: 'tpp-key', jwk: { ...tppKey, kid: 'tpp' } },
   signedRequest: { clientId: 'tpp-fapi', jwk: { ...tppKey, kid: 'tpp' } },
   ping: { clientId: 'tpp-ping', clientSecret: randomBytes(32).toString('base64url') },
+  // It has no consents to validate.
+  gateway: { clientId: 'none', clientSecret: 'none' },
 };
 
 const clientMetadata = {

@@ -14,7 +14,7 @@ import { makeDecide, makeLoad } from '../src/domain/decide.ts';
 import { device, offer, register } from '../src/domain/device/decider.ts';
 import { grant, open } from '../src/domain/grant/decider.ts';
 import { makePersist } from '../src/domain/persist.ts';
-import { attempted, push } from '../src/domain/push/decider.ts';
+import { attempted, push, pushIdOf } from '../src/domain/push/decider.ts';
 import { projections } from '../src/projections/all.ts';
 import { runProjections } from '../src/projections/runner.ts';
 import { answerRunner } from './measure.ts';
@@ -56,9 +56,9 @@ const ceremonies = () => {
     const nothingElse = { authorizationDetails: null, requestContext: null, notificationToken: null, authReqId: null };
     const asked = { bindingMessage: `Payment ${n}`, ...nothingElse };
     await decide(cibaRequest, requestId, receive(received, asked), command());
-    const attempt = { requestId, deviceId, psuId, at, requestExpiresAt: at + 300 };
-    await decide(push, `${requestId}.${deviceId}`, attempted(attempt, { outcome: 'accepted', messageId: `m-${n}` }), command());
-    const shown = { psuId, deviceId, digest: systemIds.secret(), nonce: systemIds.secret(), consentRevision: -1, at };
+    const attempt = { requestId, deviceId, tokenRevision: 1, psuId, at, requestExpiresAt: at + 300 };
+    await decide(push, pushIdOf(attempt), attempted(attempt, { outcome: 'accepted', messageId: `m-${n}` }), command());
+    const shown = { psuId, deviceId, sessionId: null, digest: systemIds.secret(), nonce: systemIds.secret(), consentRevision: -1, at };
     await decide(cibaRequest, requestId, retrieve(shown, 'what was shown, about as long as a real one '.repeat(15)), command());
     const accountIds = [`account-${n}`];
     const by = {
@@ -94,12 +94,18 @@ const ceremonies = () => {
       challengeHash: 'c',
       publicKey,
       keyThumbprint: systemIds.secret(),
+      dialect: 'countersign' as const,
       name: 'Phone',
       model: 'Bench',
       pushToken: 'token',
       at,
     };
-    await decide(device, `device-${n}`, register(registration), command());
+    await decide(
+      device,
+      `device-${n}`,
+      register(registration, () => null),
+      command(),
+    );
   };
   return { store, one, registerDevice };
 };

@@ -2,8 +2,11 @@ import { count, median, percent, spread, sum, table } from './figures.ts';
 import type { Run } from './load.ts';
 import { OUTSTANDING, type Row } from './rows.ts';
 
-export const CONTENDERS = ['ours', 'peer, memory', 'peer, sqlite'] as const;
-export type Contender = (typeof CONTENDERS)[number];
+/** Who is measured in most rows. */
+export const PEERS = ['ours', 'peer, memory', 'peer, sqlite'] as const;
+/** Who is measured where the peer has nothing like it: the least that a lookup costs. */
+export const LIMIT = ['ours', 'limit'] as const;
+export type Contender = (typeof PEERS)[number] | (typeof LIMIT)[number];
 
 /** One window of one contender. */
 export type Sample = Run & { cpuMicros: number };
@@ -33,7 +36,9 @@ const BOUND_BY_LOAD = 0.9;
 
 /** The findings in Markdown. */
 export const render = ({ measured, bytesPerRequest, replay }: Findings): string => {
-  const parts = measured.length > 0 ? [rates(measured), cpu(measured), latencies(measured), notes(measured)] : [];
+  const besidePeers = measured.filter(({ row }) => row.filling === null);
+  const besideLimit = measured.filter(({ row }) => row.filling !== null);
+  const parts = [...tables(besidePeers, PEERS), ...tables(besideLimit, LIMIT)];
   if (bytesPerRequest) parts.push(memory(bytesPerRequest));
   if (replay)
     parts.push(
@@ -45,24 +50,30 @@ export const render = ({ measured, bytesPerRequest, replay }: Findings): string 
   return parts.filter((part) => part !== '').join('\n\n');
 };
 
-const perContender = (title: string, measured: Measured[], cell: (samples: Sample[]) => string): string =>
+const tables = (measured: Measured[], contenders: readonly Contender[]): string[] =>
+  measured.length === 0
+    ? []
+    : [rates(measured, contenders), cpu(measured, contenders), latencies(measured, contenders), notes(measured, contenders)];
+
+const perContender = (title: string, measured: Measured[], contenders: readonly Contender[], cell: (samples: Sample[]) => string): string =>
   table(
-    [title, ...CONTENDERS],
-    measured.map(({ row, samples }) => [row.name, ...CONTENDERS.map((contender) => (samples[contender] ? cell(samples[contender]) : '–'))]),
+    [title, ...contenders],
+    measured.map(({ row, samples }) => [row.name, ...contenders.map((contender) => (samples[contender] ? cell(samples[contender]) : '–'))]),
   );
 
-const rates = (measured: Measured[]): string =>
-  table(
-    ['operations per second', ...CONTENDERS, 'ours ÷ peer, memory (to reach)', 'ours ÷ peer, sqlite (to reach)'],
+const rates = (measured: Measured[], contenders: readonly Contender[]): string => {
+  const others = contenders.filter((contender) => contender !== 'ours');
+  return table(
+    ['operations per second', ...contenders, ...others.map((other) => `ours ÷ ${other} (to reach)`)],
     measured.map(({ row, samples }) => [
       row.name,
-      ...CONTENDERS.map((contender) => spread(samples[contender]?.map(({ perSecond }) => perSecond))),
-      ratioToPeer({ row, samples }, 'peer, memory'),
-      ratioToPeer({ row, samples }, 'peer, sqlite'),
+      ...contenders.map((contender) => spread(samples[contender]?.map(({ perSecond }) => perSecond))),
+      ...others.map((other) => ratioTo({ row, samples }, other)),
     ]),
   );
+};
 
-const ratioToPeer = ({ row, samples }: Measured, peer: Exclude<Contender, 'ours'>): string => {
+const ratioTo = ({ row, samples }: Measured, peer: Exclude<Contender, 'ours'>): string => {
   const toReach = row.toReach[peer];
   return ratio(samples.ours, samples[peer], 'perSecond') + (toReach === undefined ? '' : ` (${toReach}×)`);
 };
@@ -73,19 +84,19 @@ const ratio = (these: Sample[] = [], those: Sample[] = [], figure: 'perSecond' |
     ? '–'
     : `${median(these.map((sample, round) => sample[figure] / (those[round]?.[figure] ?? Number.NaN))).toFixed(2)}×`;
 
-const cpu = (measured: Measured[]): string =>
-  perContender('server CPU, µs per operation', measured, (samples) => spread(samples.map(({ cpuMicros }) => cpuMicros)));
+const cpu = (measured: Measured[], contenders: readonly Contender[]): string =>
+  perContender('server CPU, µs per operation', measured, contenders, (samples) => spread(samples.map(({ cpuMicros }) => cpuMicros)));
 
-const latencies = (measured: Measured[]): string =>
-  perContender('latency, ms: p50 / p99', measured, (samples) => {
+const latencies = (measured: Measured[], contenders: readonly Contender[]): string =>
+  perContender('latency, ms: p50 / p99', measured, contenders, (samples) => {
     const p50 = median(samples.map(({ p50Ms }) => p50Ms));
     const p99 = median(samples.map(({ p99Ms }) => p99Ms));
     return `${p50.toFixed(1)} / ${p99.toFixed(1)}`;
   });
 
-const notes = (measured: Measured[]): string => {
+const notes = (measured: Measured[], contenders: readonly Contender[]): string => {
   const each = measured.flatMap(({ row, samples }) =>
-    CONTENDERS.flatMap((contender) => remarks(samples[contender] ?? []).map((remark) => `${row.name}, ${contender}: ${remark}`)),
+    contenders.flatMap((contender) => remarks(samples[contender] ?? []).map((remark) => `${row.name}, ${contender}: ${remark}`)),
   );
   return [...flatness(measured), ...each].map((note) => `- ${note}`).join('\n');
 };
@@ -98,7 +109,7 @@ const flatness = (measured: Measured[]): string[] => {
   return polls(Math.min(...OUTSTANDING)).flatMap((few) => {
     const many = most.find(({ row }) => row.client === few.row.client);
     if (!many) return [];
-    const ratios = CONTENDERS.map((contender) => `${contender} ${ratio(many.samples[contender], few.samples[contender], 'cpuMicros')}`);
+    const ratios = PEERS.map((contender) => `${contender} ${ratio(many.samples[contender], few.samples[contender], 'cpuMicros')}`);
     return [`CPU of ${many.row.name} ÷ CPU of ${few.row.name} (to reach: 0.8× to 1.2×): ${ratios.join('; ')}`];
   });
 };
@@ -115,9 +126,6 @@ const remarks = (samples: Sample[]): string[] => {
 
 const memory = (bytes: BytesPerRequest): string =>
   table(
-    ['bytes per outstanding request (to reach: 1,024)', ...CONTENDERS],
-    (['heap', 'rss'] as const).map((kind) => [
-      kind,
-      ...CONTENDERS.map((contender) => (bytes[contender] ? count(bytes[contender][kind]) : '–')),
-    ]),
+    ['bytes per outstanding request (to reach: 1,024)', ...PEERS],
+    (['heap', 'rss'] as const).map((kind) => [kind, ...PEERS.map((contender) => (bytes[contender] ? count(bytes[contender][kind]) : '–'))]),
   );

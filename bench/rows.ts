@@ -1,3 +1,4 @@
+import type { Filling } from './filling.ts';
 import type { Job } from './load.ts';
 
 /** One row of the table: what is done, and how many times the peer's rate ours is to reach. */
@@ -7,7 +8,9 @@ export interface Row {
   client: Job['client'];
   outstanding: number;
   idTokenAlg: 'ES256' | 'PS256';
-  toReach: { 'peer, memory'?: number; 'peer, sqlite'?: number };
+  /** What the servers are filled with. Such a row is measured beside the limit, not beside the peer. */
+  filling: Filling | null;
+  toReach: { 'peer, memory'?: number; 'peer, sqlite'?: number; limit?: number };
 }
 
 const METHOD = {
@@ -15,12 +18,14 @@ const METHOD = {
   privateKeyJwt: 'private_key_jwt',
   signedRequest: 'private_key_jwt + signed request',
   ping: 'client_secret_post',
+  gateway: 'client_secret_basic',
 };
 
 const row = (what: string, of: Pick<Row, 'scenario' | 'client'> & Partial<Row>): Row => ({
   name: `${what}, ${METHOD[of.client]}`,
   outstanding: 0,
   idTokenAlg: 'ES256',
+  filling: null,
   toReach: {},
   ...of,
 });
@@ -35,6 +40,8 @@ const pendingPolls = (client: Row['client'], toReach: Row['toReach']): Row[] =>
 
 const ceremonies: Pick<Row, 'scenario' | 'toReach'> = { scenario: 'ceremony', toReach: { 'peer, memory': 1.2, 'peer, sqlite': 4.5 } };
 
+const OF_MANY = (of: Filling['of']) => ({ client: 'gateway' as const, filling: { of, count: 100_000 }, toReach: { limit: 0.7 } });
+
 /** The rows of one group are measured together, round by round, so that they can be compared with one another. */
 export const GROUPS: readonly Row[][] = [
   [row('CIBA request', { scenario: 'cibaRequest', client: 'secret', toReach: { 'peer, memory': 2, 'peer, sqlite': 4.5 } })],
@@ -47,6 +54,9 @@ export const GROUPS: readonly Row[][] = [
   [row('ceremony ES256', { ...ceremonies, client: 'privateKeyJwt' })],
   [row('request, approval and ping', { scenario: 'ping', client: 'ping', toReach: { 'peer, memory': 1.7, 'peer, sqlite': 3.5 } })],
   [row('ceremony PS256', { scenario: 'ceremony', client: 'secret', idTokenAlg: 'PS256' })],
+  [row('consent validate, 100,000 consents', { ...OF_MANY('consents'), scenario: 'validate' })],
+  // By an access token of each user: a password would have to be checked, which the limit does not do.
+  [{ ...row('', { ...OF_MANY('devices'), scenario: 'deviceLookup' }), name: 'device lookup, 100,000 devices, bearer token' }],
 ];
 
 /** Measured by what the server's memory grows by, instead of by time. */

@@ -8,7 +8,17 @@ import { parseArgs } from 'node:util';
 import { issueServerCertificate, makeAuthority } from '../src/adapters/tls/certificates.ts';
 import type { Job, Run } from './load.ts';
 import { type Memory, type Running, start } from './measure.ts';
-import { type BytesPerRequest, type Contender, type Findings, type Measured, type Replay, render, type Sample } from './report.ts';
+import {
+  type BytesPerRequest,
+  type Contender,
+  type Findings,
+  LIMIT,
+  type Measured,
+  PEERS,
+  type Replay,
+  render,
+  type Sample,
+} from './report.ts';
 import { conditions, writeResults } from './results-file.ts';
 import { GROUPS, MEMORY_ROW, OUTSTANDING, REPLAY_ROW, type Row } from './rows.ts';
 import type { ListeningTarget, Target } from './target.ts';
@@ -39,10 +49,13 @@ const SERVERS: Record<Contender, { file: string; args: string[] }> = {
   ours: { file: 'ours.ts', args: [] },
   'peer, memory': { file: 'peer.ts', args: ['--store', 'memory'] },
   'peer, sqlite': { file: 'peer.ts', args: ['--store', 'sqlite'] },
+  limit: { file: 'limit.ts', args: [] },
 };
 
 const isHere = (file: string): boolean => existsSync(join(import.meta.dirname, file));
-const contenders = (Object.keys(SERVERS) as Contender[]).filter((contender) => isHere(SERVERS[contender].file));
+/** Who takes part in a row: those who can do what it does. */
+const contendersOf = ({ filling }: Row): readonly Contender[] =>
+  (filling === null ? PEERS : LIMIT).filter((contender) => isHere(SERVERS[contender].file));
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
@@ -81,9 +94,18 @@ const setUp = async (row: Row, contender: Contender): Promise<Stage> => {
   const [, port, json] = /^(\d+) (.*)$/.exec(server.ready) ?? [];
   if (!port || !json) throw new Error(`${file} must print: ready <port> <json>`);
   const target: ListeningTarget = { ...(JSON.parse(json) as Target), port: Number(port) };
+  const { scenario, client, outstanding, filling } = row;
+  if (filling !== null) await server.ask('fill', filling);
   const load = await start('load.ts', [], LOAD_CORE);
-  const { scenario, client, outstanding } = row;
-  await load.ask('prepare', { scenario, client, outstanding, connections, target, notification } satisfies Job);
+  await load.ask('prepare', {
+    scenario,
+    client,
+    outstanding,
+    connections,
+    target,
+    notification,
+    filled: filling?.count ?? 0,
+  } satisfies Job);
   return { row, contender, server, load };
 };
 
@@ -91,7 +113,7 @@ const setUp = async (row: Row, contender: Contender): Promise<Stage> => {
 const onStage = async <T>(rows: Row[], measure: (stages: Stage[]) => Promise<T>): Promise<T> => {
   const stages: Stage[] = [];
   try {
-    for (const row of rows) for (const contender of contenders) stages.push(await setUp(row, contender));
+    for (const row of rows) for (const contender of contendersOf(row)) stages.push(await setUp(row, contender));
     return await measure(stages);
   } finally {
     await Promise.all(stages.flatMap(({ server, load }) => [load.stop(), server.stop()]));

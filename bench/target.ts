@@ -14,6 +14,8 @@ export interface TppClients {
   signedRequest: { clientId: string; jwk: JsonWebKey };
   /** By `client_secret_post`, in ping mode: only where the server was started with `--notification`. */
   ping: { clientId: string; clientSecret: string };
+  /** A gateway of the bank, by Basic: only where the server can validate. */
+  gateway: { clientId: string; clientSecret: string };
 }
 
 /**
@@ -28,7 +30,7 @@ export interface TppClients {
 export interface Target {
   /** The `aud` of client assertions. */
   issuer: string;
-  paths: { ciba: string; token: string; introspection: string };
+  paths: { ciba: string; token: string; introspection: string; validate?: string; devices?: string };
   clients: TppClients;
   /** The load walks over these again and again: give many users. One list serves both clients. */
   requests: CibaParameters[];

@@ -1,6 +1,7 @@
 import { createPrivateKey, randomUUID } from 'node:crypto';
-import { type Answer, type Connection, post } from './connection.ts';
+import { type Answer, type Connection, get, post } from './connection.ts';
 import { signEs256 } from './es256.ts';
+import { accountOf, CONSENTING_USERS, consentIdOf, LODGED_BY, tokenOf, userOf } from './filling.ts';
 import type { CibaParameters, ListeningTarget, TppClients } from './target.ts';
 
 const ASSERTION_LIFE_SECONDS = 60;
@@ -15,6 +16,12 @@ export interface Tpp {
   pollPending(connection: Connection, authReqId: string): Promise<'authorization_pending' | 'slow_down'>;
   redeem(connection: Connection, authReqId: string): Promise<Tokens>;
   introspectActive(connection: Connection, token: string): Promise<void>;
+  /** How many consents or devices there are. */
+  filled: number;
+  /** Asks, as a gateway, about a call under one of the consents, by its number. */
+  validate(connection: Connection, n: number): Promise<void>;
+  /** Asks, as one of the users, for their devices. */
+  lookUpDevices(connection: Connection, n: number): Promise<void>;
 }
 
 export interface Tokens {
@@ -23,10 +30,12 @@ export interface Tokens {
   refresh_token: string;
 }
 
-export const makeTpp = (target: ListeningTarget, client: keyof TppClients): Tpp => {
+export const makeTpp = (target: ListeningTarget, client: keyof TppClients, filled = 0): Tpp => {
   const { paths, requests } = target;
   const credentials =
-    client === 'secret' || client === 'ping' ? secretPost(target.clients[client]) : privateKeyJwt(target.clients[client], target.issuer);
+    client === 'secret' || client === 'ping' || client === 'gateway'
+      ? secretPost(target.clients[client])
+      : privateKeyJwt(target.clients[client], target.issuer);
   const rendered = new Map(requests.map((parameters) => [parameters, form(parameters)]));
   const parametersOf =
     client === 'signedRequest'
@@ -35,9 +44,12 @@ export const makeTpp = (target: ListeningTarget, client: keyof TppClients): Tpp 
   const send = (connection: Connection, path: string, parameters: string): Promise<Answer> =>
     connection.send(post(path, `${credentials()}&${parameters}`));
   const redemption = `${form({ grant_type: 'urn:openid:params:grant-type:ciba' })}&auth_req_id=`;
+  const { gateway } = target.clients;
+  const asGateway = { ...JWT, authorization: basic(gateway.clientId, gateway.clientSecret) };
   let turn = 0;
 
   return {
+    filled,
     nextParameters() {
       const parameters = requests[turn++ % requests.length];
       if (parameters === undefined) throw new Error('the target gives no requests');
@@ -63,8 +75,25 @@ export const makeTpp = (target: ListeningTarget, client: keyof TppClients): Tpp 
       const answer = await send(connection, paths.introspection, `token=${token}&token_type_hint=refresh_token`);
       if (!expectJson<{ active: boolean }>(answer, 200).active) throw new Unexpected(answer);
     },
+    async validate(connection, n) {
+      const user = userOf(n % CONSENTING_USERS);
+      const resourceParams = { ResourcePath: `/accounts/${accountOf(user)}/balances`, httpMethod: 'GET' };
+      const about = { headers: {}, body: null, electedResource: '/accounts/{AccountId}/balances', resourceParams };
+      const claims = { ...about, consentId: consentIdOf(n), userId: user, clientId: LODGED_BY };
+      const jwt = `${UNSECURED}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.`;
+      const answer = await connection.send(post(paths.validate ?? '', jwt, asGateway));
+      if (!expectJson<{ isValid: boolean }>(answer, 200).isValid) throw new Unexpected(answer);
+    },
+    async lookUpDevices(connection, n) {
+      const answer = await connection.send(get(paths.devices ?? '', { authorization: `Bearer ${tokenOf(userOf(n))}` }));
+      if (expectJson<unknown[]>(answer, 200).length !== 1) throw new Unexpected(answer);
+    },
   };
 };
+
+const JWT = { 'content-type': 'application/jwt' };
+const UNSECURED = Buffer.from('{"alg":"none"}').toString('base64url');
+const basic = (user: string, password: string): string => `Basic ${btoa(`${user}:${password}`)}`;
 
 const form = (parameters: Record<string, string>): string => new URLSearchParams(parameters).toString();
 

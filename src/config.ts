@@ -2,16 +2,17 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { authenticationSettings } from './config/authentication.ts';
+import { claimName } from './config/claim-name.ts';
 import { ConfigError } from './config/config-error.ts';
+import { consentSettings, urlsOfSteps } from './config/consent-steps.ts';
 import { count, file, optional, optionalFile, port, seconds, text } from './config/kinds.ts';
-import { registrationSettings, wrongRegistration } from './config/registration.ts';
+import { psuSettings, wrongPsu } from './config/psu.ts';
+import { onePerSoftware, registrationSettings, wrongRegistration } from './config/registration.ts';
 import { fromEnvironment, fromFile, type Given, type Setting } from './config/sources.ts';
+import { wso2Settings } from './config/wso2.ts';
 
 export { ConfigError };
-
-/** The steps of authentication that each flow knows. */
-const CODE_FLOW_STEPS = ['basic'] as const;
-const CIBA_STEPS = ['push'] as const;
 
 // Everything is served at the root, so an issuer with a path would name pages that are not there.
 const isIssuer = (value: string) => /^https:\/\/[^\s/?#@]+$/.test(value) && URL.canParse(value);
@@ -75,21 +76,7 @@ const schema = z.strictObject({
       .default('rfc9440')
       .describe('How it is written: as RFC 9440 has it, as $ssl_client_escaped_cert of nginx, or as x-forwarded-client-cert of Envoy.'),
   }),
-  authentication: z.strictObject({
-    codeFlow: z
-      .array(z.enum(CODE_FLOW_STEPS))
-      .min(1)
-      .default(['basic'])
-      .describe('The steps by which a PSU signs in to the redirect flow: basic is user name and password.'),
-    codeFlowAcrValues: z
-      .array(z.string().regex(/^\S+$/, 'expected a value without spaces'))
-      .default(['urn:openbanking:psd2:ca'])
-      .describe('The authentication context classes that the steps of the redirect flow amount to, most wanted first.'),
-    ciba: z
-      .array(z.enum(CIBA_STEPS))
-      .default(['push'])
-      .describe('The steps of a CIBA request: push wakes the devices of the PSU; without it they find it when they look.'),
-  }),
+  authentication: authenticationSettings,
   ciba: z.strictObject({
     defaultExpirySeconds: seconds.default(300).describe('The life of a CIBA request that names no requested_expiry.'),
     minExpirySeconds: seconds.default(10).describe('The shortest life that a requested_expiry can ask for.'),
@@ -106,12 +93,13 @@ const schema = z.strictObject({
     idTokenSeconds: seconds.default(3600).describe('The life of an ID token.'),
     refreshTokenSeconds: seconds.default(7_776_000).describe('The life of a refresh token.'),
     audience: optional.describe('The audience of access tokens; the issuer if not set.'),
+    consentIdClaim: claimName.default('consent_id').describe('The claim of access tokens that holds the id of the consent.'),
   }),
   limits: z.strictObject({
-    bodyBytes: count.default(65_536).describe('The largest request body.'),
+    bodyBytes: count.default(65_536).describe('The largest request body, but for files of payments.'),
     pendingRequestsPerClient: count.default(10_000).describe('The CIBA requests of one TPP that may wait for an answer at once.'),
     pendingRequestsPerPsu: count.default(20).describe('The CIBA requests for one PSU that may wait for an answer at once.'),
-    longPolls: count.default(10_000).describe('The polls that may wait for an answer at once.'),
+    longPolls: count.default(10_000).describe('The polls that may wait for an answer at once; half of them of one client.'),
     devicesPerPsu: count.default(10).describe('The devices that one PSU may have registered at once.'),
     assertionSeconds: seconds.default(300).describe('The longest life of a client assertion.'),
   }),
@@ -119,6 +107,10 @@ const schema = z.strictObject({
     expirySeconds: seconds.default(600).describe('The time in which a phone must complete its enrolment.'),
   }),
   registration: registrationSettings,
+  eventNotifications: z.strictObject({
+    callbacks: z.boolean().default(false).describe('Whether the callbackUrl of a subscription is called, instead of waiting for a poll.'),
+    setsPerPoll: count.default(5).describe('The event notifications that a poll is given where it names no number.'),
+  }),
   push: z.strictObject({
     fcm: z.strictObject({
       serviceAccountFile: optionalFile.describe('The JSON file of the Firebase service account; the development channel if not set.'),
@@ -140,6 +132,7 @@ const schema = z.strictObject({
       .default([])
       .describe('Development only: each host:port that may be called although it is no public address, also over http.'),
   }),
+  wso2: wso2Settings,
   sandbox: z.strictObject({
     automatedApprover: z
       .boolean()
@@ -147,9 +140,8 @@ const schema = z.strictObject({
       .describe('Development only: whether POST /sandbox/ciba/{auth_req_id}/{allow|deny} answers for the PSU, by a device of its own.'),
     rulesFile: optionalFile.describe('Development only: a JSON file of the rules by which the automated approver answers by itself.'),
   }),
-  psu: z.strictObject({
-    directoryFile: optionalFile.describe('The file that names the PSUs and their accounts; development has a sandbox.'),
-  }),
+  consent: consentSettings,
+  psu: psuSettings,
   keys: z.strictObject({
     masterFile: optionalFile.describe(
       'The file of the key that the keys of the PSUs and of signatures are sealed with; development makes <data_dir>/keys/master.key.',
@@ -170,6 +162,8 @@ const schema = z.strictObject({
 });
 
 const REQUIRED_IN_PRODUCTION = ['issuer', 'tls.certificate_file', 'tls.key_file', 'psu.directory_file', 'keys.master_file'];
+/** What may stand in for what is required. */
+const INSTEAD: Readonly<Record<string, string>> = { 'psu.directory_file': 'psu.directory_url' };
 
 const settingsOf = (section: z.ZodObject, path: string[] = []): Setting[] =>
   Object.entries(section.shape as Record<string, z.ZodType>).flatMap(([key, member]) => {
@@ -191,6 +185,7 @@ const resolved = (parsed: z.infer<typeof schema>, cwd: string) => {
     issuer,
     dataDir,
     tokens: { ...parsed.tokens, audience: parsed.tokens.audience ?? issuer },
+    registration: { ...parsed.registration, oneClientPerSoftware: onePerSoftware(parsed.registration) },
     keys: { ...parsed.keys, masterFile: parsed.keys.masterFile ?? join(dataDir, 'keys', 'master.key') },
   };
 };
@@ -204,11 +199,19 @@ export interface Loaded {
   sources: Record<string, string>;
 }
 
+interface ConfigSources {
+  file?: string | undefined;
+  /** What is to stand in the file; what stands in it if not given. */
+  text?: string;
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+}
+
 /** Reads the settings: the environment wins over the file, the file over the defaults. Throws a ConfigError that names every problem. */
-export const loadConfig = ({ file, env, cwd }: { file?: string | undefined; env: NodeJS.ProcessEnv; cwd: string }): Loaded => {
+export const loadConfig = ({ file, text, env, cwd }: ConfigSources): Loaded => {
   const problems: string[] = [];
   const { COUNTERSIGN_CONFIG: named } = env;
-  const inFile = fromFile(settings, readSettings(file ?? (named || undefined), cwd), problems);
+  const inFile = fromFile(settings, readSettings(file ?? (named || undefined), cwd, text), problems);
   const given = new Map([...inFile, ...fromEnvironment(settings, env, cwd, problems)]);
   const parsed = schema.safeParse(nested(given));
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => wrongValue(issue, given)));
@@ -225,10 +228,15 @@ export const configTable = ({ config, sources }: Loaded): { name: string; value:
     return { name, value: shown(value), source: sources[name] ?? 'default', description };
   });
 
-const shown = (value: unknown): string => (value === null ? 'not set' : Array.isArray(value) ? value.join(', ') : String(value));
+const shown = (value: unknown): string => {
+  if (Array.isArray(value)) return value.map(shown).join(', ');
+  if (typeof value === 'object' && value !== null) return JSON.stringify(value);
+  return value === null ? 'not set' : String(value);
+};
 
-const readSettings = (named: string | undefined, cwd: string) => {
+const readSettings = (named: string | undefined, cwd: string, text: string | undefined) => {
   const path = resolve(cwd, named ?? 'countersign.toml');
+  if (text !== undefined) return { path, shown: named ?? 'countersign.toml', text };
   try {
     return { path, shown: named ?? 'countersign.toml', text: readFileSync(path, 'utf8') };
   } catch (error) {
@@ -259,12 +267,16 @@ const wrongValue = (issue: z.core.$ZodIssue, given: Map<string, Given>): string 
 const missingInProduction = (given: Map<string, Given>): string[] =>
   given.get('environment')?.value === 'production'
     ? settings
-        .filter(({ name }) => REQUIRED_IN_PRODUCTION.includes(name) && !given.has(name))
+        .filter(({ name }) => REQUIRED_IN_PRODUCTION.includes(name) && !given.has(name) && !given.has(INSTEAD[name] ?? ''))
         .map(({ name, variable }) => `${name}: required in production (or ${variable})`)
     : [];
 
-const contradictions = ({ server, tls, ciba, registration, environment, keys, proxy, sandbox }: z.infer<typeof schema>): string[] =>
-  [
+const contradictions = (given: z.infer<typeof schema>): string[] => {
+  const { server, tls, ciba, registration, environment, keys, proxy, sandbox, consent, psu } = given;
+  const ownServices = [...urlsOfSteps(consent), ['psu.directory_url', psu.directoryUrl ?? 'https:'] as const];
+  return [
+    ...wrongPsu(psu),
+    ...ownServices.map(([name, url]) => environment === 'production' && !url.startsWith('https:') && `${name}: expected an https URL`),
     ...(registration.enabled ? wrongRegistration(registration, environment) : []),
     environment === 'production' && sandbox.automatedApprover && 'sandbox.automated_approver: for development only',
     sandbox.rulesFile !== null && !sandbox.automatedApprover && 'sandbox.rules_file: expected sandbox.automated_approver with it',
@@ -276,3 +288,4 @@ const contradictions = ({ server, tls, ciba, registration, environment, keys, pr
     ciba.minExpirySeconds > ciba.defaultExpirySeconds && 'ciba.default_expiry_seconds: expected at least ciba.min_expiry_seconds',
     ciba.defaultExpirySeconds > ciba.maxExpirySeconds && 'ciba.default_expiry_seconds: expected at most ciba.max_expiry_seconds',
   ].filter((problem) => problem !== false);
+};

@@ -6,13 +6,18 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import pino, { type Logger } from 'pino';
 import { systemClock, systemIds } from './adapters/clock.ts';
+import { openConsentSteps } from './adapters/consent-steps/from-settings.ts';
 import { sqliteEventStore } from './adapters/event-store/sqlite.ts';
 import { jwsReader } from './adapters/jose/jws-reader.ts';
 import { masterKey } from './adapters/keys/master-key.ts';
 import { psuKeys } from './adapters/keys/psu-keys.ts';
 import { signingKeys } from './adapters/keys/signing-keys.ts';
+import { openLoginScript } from './adapters/login-script.ts';
 import { outboundClient } from './adapters/outbound/outbound.ts';
+import { ownService } from './adapters/outbound/own-service.ts';
+import { UnusableModule } from './adapters/own-module.ts';
 import { filePsuDirectory } from './adapters/psu-directory/file.ts';
+import { httpsPsuDirectory } from './adapters/psu-directory/https.ts';
 import { developmentPushSender } from './adapters/push/development.ts';
 import { fcmPushSender } from './adapters/push/fcm.ts';
 import { registrationFiles } from './adapters/registration-files.ts';
@@ -20,6 +25,7 @@ import { sqliteReplayGuard } from './adapters/replay-guard.ts';
 import { sqliteRows } from './adapters/rows/sqlite.ts';
 import { developmentSandbox, type Sandbox } from './adapters/sandbox.ts';
 import { sandboxKeyFile } from './adapters/sandbox-keys.ts';
+import { secretIn } from './adapters/secret-file.ts';
 import { makeCertificateOf } from './adapters/tls/certificate-of.ts';
 import { type Identity, identityProblem, mutualServer, serverOptions } from './adapters/tls/servers.ts';
 import { sandboxRules } from './api/sandbox/rules.ts';
@@ -27,6 +33,7 @@ import { type Config, ConfigError } from './config.ts';
 import { detailTypes } from './domain/authorization-details/registered.ts';
 import { client, register } from './domain/client/decider.ts';
 import { CIBA_GRANT, checkMetadata, clientMetadata } from './domain/client/metadata.ts';
+import type { PsuDirectory } from './domain/ports/psu-directory.ts';
 import { type Engine, type EngineSettings, type Ports, startEngine } from './engine.ts';
 
 // CIBA's polling interval defaults to 5 s, as Node's keep-alive does: a client that polls must find its connection open.
@@ -70,17 +77,22 @@ export const serve = async (
     mkdirSync(inData('keys'), { recursive: true, mode: 0o700 });
     const development = config.environment === 'development';
     const store = opening(sqliteEventStore(inData('log.sqlite')));
-    const sandbox = development && config.psu.directoryFile === null ? await developmentSandbox(inData('sandbox')) : null;
+    const sandbox = await sandboxOf(config);
     const tls = await tlsOf(config, inData('tls'));
     const master = masterKey(config.keys.masterFile, { create: development });
+    const onFault = (what: string, error: unknown) => log.error({ what, err: error }, 'fault');
+    const sealer = opening(psuKeys(inData('keys', 'psu-keys.sqlite'), master));
+    const directory = await directoryOf(config, sandbox, onFault);
     const ports = {
       store,
       rows: opening(sqliteRows(inData('read-models.sqlite'))),
-      sealer: opening(psuKeys(inData('keys', 'psu-keys.sqlite'), master)),
+      sealer,
       signer: signingKeys(inData('keys'), master),
       jws: jwsReader,
       replayGuard: opening(sqliteReplayGuard(inData('replay.sqlite'), systemClock)),
-      directory: await filePsuDirectory(config.psu.directoryFile ?? sandbox?.directoryFile ?? ''),
+      directory,
+      consentSteps: await openConsentSteps(config.consent.authorizeSteps, { directory, sealer, onFault }),
+      loginScript: await openLoginScript(config.authentication.script, { psuChannel: config.authentication.psuChannel, onFault }),
       pushSender: opening(await pushSenderOf(config, say)),
       outbound: outboundClient({ development, ...config.outbound }),
       clock: systemClock,
@@ -96,7 +108,7 @@ export const serve = async (
         ...{ proxies: config.proxy, clientCas: tls.clientCas, clock: systemClock },
         onForged: (address) => log.warn({ address }, 'a header for client certificates came from no trusted proxy and was ignored'),
       }),
-      onFault: (what, error) => log.error({ what, err: error }, 'fault'),
+      onFault,
     });
     opened.push(() => engine.stop());
     if (sandbox !== null) await registerSandboxClient(engine, sandbox);
@@ -111,6 +123,7 @@ export const serve = async (
     return { engine, sandbox, caFile: tls.caFile, failed, close: closeAll };
   } catch (error) {
     await closeAll();
+    if (error instanceof UnusableModule) throw new ConfigError([error.message]);
     throw error;
   }
 };
@@ -149,6 +162,26 @@ const tlsOf = async ({ tls }: Config, dir: string): Promise<Identity & { clientC
   const { developmentTls, thisMachine } = await import('./adapters/tls/development-ca.ts');
   const { certificate, key, ca, caFile } = await developmentTls(dir, { ...thisMachine(), now: systemClock() });
   return { certificate, key, clientCas: [...clientCas, ca], caFile };
+};
+
+const DIRECTORY_MS = 5000;
+
+/** What development has in place of a directory of PSUs, where the settings name none. */
+export const sandboxOf = async ({ environment, dataDir, psu }: Config): Promise<Sandbox | null> =>
+  environment === 'development' && psu.directoryFile === null && psu.directoryUrl === null
+    ? developmentSandbox(join(dataDir, 'sandbox'))
+    : null;
+
+/** The directory of PSUs that the settings name, or that of the sandbox. */
+export const directoryOf = async (
+  { psu }: Config,
+  sandbox: Sandbox | null,
+  onFault: (what: string, error: unknown) => void,
+): Promise<PsuDirectory> => {
+  const { directoryFile, directoryUrl, directorySecretFile } = psu;
+  if (directoryUrl === null) return filePsuDirectory(directoryFile ?? sandbox?.directoryFile ?? '');
+  const token = directorySecretFile === null ? null : await secretIn(directorySecretFile);
+  return httpsPsuDirectory({ url: directoryUrl.replace(/\/$/, ''), token, outbound: ownService(directoryUrl, DIRECTORY_MS), onFault });
 };
 
 const pushSenderOf = async ({ push, outbound }: Config, say: (line: string) => void) => {

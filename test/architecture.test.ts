@@ -41,9 +41,13 @@ const LAYERS: { files: RegExp; layers: RegExp; libraries: RegExp }[] = [
   { files: /^src\/api\//, layers: /^src\/(api|projections|domain)\//, libraries: /./ },
   { files: /^src\/adapters\//, layers: /^src\/(adapters|domain)\//, libraries: /./ },
   { files: /^src\/demo\//, layers: /^src\/demo\//, libraries: /./ },
-  // A setting that names a profile takes the names and the rules of the table itself: a copy would soon be another one.
-  { files: /^src\/config(\.ts$|\/)/, layers: /^src\/(config\/|domain\/client\/profiles\.ts$)/, libraries: /./ },
-  { files: /^src\/((engine|serve|main|cli)\.ts$|cli\/)/, layers: /^src\//, libraries: /./ },
+  // A setting that names a profile, a member of registrations or a permission takes the table itself: a copy would soon be another one.
+  {
+    files: /^src\/config(\.ts$|\/)/,
+    layers: /^src\/(config\/|domain\/(client\/(profiles|wanted)|consent\/permissions)\.ts$)/,
+    libraries: /./,
+  },
+  { files: /^src\/((engine|serve|main|cli)\.ts$|(engine|cli)\/)/, layers: /^src\//, libraries: /./ },
 ];
 
 const isAllowed = ({ from, to, typeOnly }: Import): boolean => {
@@ -120,8 +124,8 @@ describe('package.json', () => {
   const used = (under: RegExp) =>
     new Set(imports.filter(({ from, to }) => under.test(from) && isOutside(to) && !to.startsWith('node:')).map(({ to }) => libraryOf(to)));
 
-  // Called by npm scripts, or read by the compiler.
-  const TOOLS = /^(typescript|@biomejs\/biome|jest|@types\/.+)$/;
+  // Called as commands by npm scripts and tests, or read by the compiler.
+  const TOOLS = /^(typescript|@biomejs\/biome|jest|newman|@types\/.+)$/;
 
   test('names nothing that is not used', () => {
     const imported = used(/./);

@@ -151,7 +151,10 @@ test('a running engine publishes its next signing keys at SIGUSR2', async () => 
   const env = await freshEnvironment();
   const engine = spawn(process.execPath, [CLI, 'serve'], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'ignore'] });
   try {
-    for await (const text of engine.stdout.setEncoding('utf8')) if (text.includes('Countersign serves')) break;
+    // It goes on printing: the pipe stays open.
+    await new Promise<void>((resolve) => {
+      engine.stdout.setEncoding('utf8').on('data', (text: string) => text.includes('Countersign serves') && resolve());
+    });
     engine.kill('SIGUSR2');
     let listed = '';
     for (let attempt = 0; attempt < 20 && !listed.includes('signs from'); attempt += 1) listed = countersign(env, 'keys', 'list').stdout;

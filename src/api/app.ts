@@ -21,7 +21,7 @@ export const makeApp = (routes: readonly Route[], { serve, onFault }: { serve: S
   return app.use(errorHandler(onFault));
 };
 
-const METHOD = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const;
+const METHOD = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
 
 /** What a path answers to the methods that it does not have, in the words of its routes. */
 const notAllowed = (there: readonly [Route, ...Route[]]): Route => {

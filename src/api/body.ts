@@ -49,6 +49,19 @@ export const parseForm = (body: string, headers: IncomingHttpHeaders, most = MAX
   return form;
 };
 
+// More than anything that is asked for here; what goes deeper could not be walked through without running out of stack.
+const MAX_DEPTH = 64;
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' && value !== null && (levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1)));
+
+/** What a text of JSON says. Throws for what is no JSON, or nested deeper than 64 levels. */
+export const parseJson = (text: string): unknown => {
+  const value: unknown = JSON.parse(text);
+  if (isDeeper(value, MAX_DEPTH)) throw new SyntaxError('the JSON is nested too deep');
+  return value;
+};
+
 /** A JSON body through its schema. */
 export const readJson = async <Schema extends z.ZodType>(
   call: { headers: IncomingHttpHeaders; text(): Promise<string> },
@@ -58,9 +71,9 @@ export const readJson = async <Schema extends z.ZodType>(
   const body = await call.text();
   let value: unknown;
   try {
-    value = JSON.parse(body);
+    value = parseJson(body);
   } catch (cause) {
-    throw new OAuthError('invalid_request', 'the body is not valid JSON', { cause });
+    throw new OAuthError('invalid_request', 'the body is not valid JSON, or nested too deep', { cause });
   }
   return parse(schema, value);
 };

@@ -10,8 +10,16 @@ export interface Budget {
 
 const SWEEP_SIZE = 1024;
 
+interface Limits {
+  count: number;
+  seconds: number;
+  clock: Clock;
+  /** As many keys are kept at most: the one that came first is forgotten for the next. */
+  most?: number;
+}
+
 /** `count` for each key, which are all there again `seconds` after the first of them was spent. */
-export const makeBudget = ({ count, seconds, clock }: { count: number; seconds: number; clock: Clock }): Budget => {
+export const makeBudget = ({ count, seconds, clock, most = Number.POSITIVE_INFINITY }: Limits): Budget => {
   const spent = new Map<string, { count: number; until: number }>();
   let sweepAt = SWEEP_SIZE;
 
@@ -26,6 +34,7 @@ export const makeBudget = ({ count, seconds, clock }: { count: number; seconds: 
       if (spent.size >= sweepAt) sweep(at);
       const known = spent.get(key);
       if (known === undefined || at >= known.until) {
+        if (known === undefined && spent.size >= most) spent.delete(spent.keys().next().value ?? key);
         spent.set(key, { count: 1, until: at + seconds });
         return count > 0;
       }

@@ -52,7 +52,7 @@ class HttpCall implements Call {
   }
 }
 
-/** Serves with bodies of at most so many bytes; what is no refusal is told to `onFault`. */
+/** Serves with bodies of at most so many bytes, where a route names no other limit; what is no refusal is told to `onFault`. */
 export const makeServe = ({
   certificateOf,
   bodyBytes,
@@ -63,7 +63,7 @@ export const makeServe = ({
   onFault(error: unknown): void;
 }): Serve => {
   return async (route, params, target, req, res) => {
-    const call = new HttpCall(req, res, params, target, { certificateOf, bodyBytes });
+    const call = new HttpCall(req, res, params, target, { certificateOf, bodyBytes: route.bodyBytes ?? bodyBytes });
     let reply: Reply;
     try {
       reply = await route.handle(call);

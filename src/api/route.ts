@@ -28,7 +28,7 @@ export type Handler = (call: Call) => Promise<Reply>;
 export interface RouteDoc {
   summary: string;
   /** Who calls, and how it proves that. */
-  security: 'none' | 'client' | 'bearer' | 'device' | 'psu' | 'registration token';
+  security: 'none' | 'client' | 'bearer' | 'operator' | 'device' | 'psu' | 'registration token';
   /** The headers that count, beside those of the security. */
   headers?: z.ZodObject;
   query?: z.ZodObject;
@@ -44,7 +44,7 @@ export interface RouteDoc {
 
 /** One row of what is served. */
 export interface Route {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** A path in which `{name}` stands for a part. */
   path: string;
   handle: Handler;
@@ -53,6 +53,8 @@ export interface Route {
   refuse?: (refusal: OAuthError, call: Call) => Reply;
   /** Called at a rate at which Express's router would cost more than the answer (docs/decisions). */
   hot?: true;
+  /** The largest body, where it is not the common one. */
+  bodyBytes?: number;
 }
 
 /** A call of a protocol endpoint: its parameters stand in the body, as a form. */

@@ -2,6 +2,8 @@
 export const PATHS = {
   backchannelAuthentication: '/oauth2/ciba',
   backchannelCancellation: '/oauth2/ciba/cancel',
+  /** Where a PSU signs in and answers what waits, in a browser. */
+  answer: '/oauth2/ciba/answer',
   pushedAuthorization: '/oauth2/par',
   authorization: '/oauth2/authorize',
   login: '/oauth2/authorize/login',
@@ -13,7 +15,13 @@ export const PATHS = {
   jwks: '/oauth2/jwks',
   registration: '/open-banking/0.1/register',
   registrationAlias: '/oauth2/register',
-  accountAccessConsents: '/open-banking/v3.1/aisp/account-access-consents',
+  intents: '/open-banking/v3.1',
+  eventNotifications: '/api/openbanking/event-notifications',
+  consentAuthorize: '/api/openbanking/consent/authorize',
+  consentManage: '/api/openbanking/consent/manage',
+  consentValidate: '/api/openbanking/consent/validate',
+  consentAdmin: '/api/openbanking/consent/admin',
+  consentPortal: '/ob_consent/v1/admin',
   approver: '/approver/v1',
 } as const;
 

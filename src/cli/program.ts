@@ -7,11 +7,13 @@ import { disableClient, registerClient } from './client.ts';
 import { CommandFailed } from './command-failed.ts';
 import { demo } from './demo.ts';
 import { history } from './history.ts';
+import { type ImportOutput, importDevices } from './import-devices.ts';
+import { importSettings } from './import-settings.ts';
 import { listKeys, rotateKeys } from './keys.ts';
 import { serveUntilStopped } from './serve.ts';
 import { table } from './table.ts';
 
-/** The command line: `countersign serve | demo | history | client | keys | config`. */
+/** The command line: `countersign serve | demo | history | client | keys | import-settings | import-devices | config`. */
 export const run = async (argv: readonly string[]): Promise<void> => {
   const program = new Command('countersign').description('An event-sourced consent and authorization engine');
   const settings = (command: Command): Loaded =>
@@ -63,6 +65,22 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     );
 
   program
+    .command('import-settings')
+    .argument('<deployment.toml>', 'the settings of the reference')
+    .description('write our settings from those of the reference, with a line for each of its tags')
+    .option('--out <file>', 'a file that is not there yet; without it the settings are printed')
+    .action(async (file: string, { out = null }: { out?: string | null }) => importSettings(file, out, console.log));
+
+  program
+    .command('import-devices')
+    .argument('<devices.csv>', 'an export of the table PUSH_AUTHENTICATION_DEVICE, its columns named in the first line')
+    .description('take over the phones of the reference, while no engine runs on the data directory; run again it adds what is new')
+    .option('--skip-bad-rows', 'import the others: without it one bad row keeps all of them out')
+    .action(async (file: string, { skipBadRows = false }: { skipBadRows?: boolean }, command: Command) =>
+      importDevices(settings(command).config, file, { skipBadRows, ...output() }),
+    );
+
+  program
     .command('config')
     .description('look at the settings')
     .command('show')
@@ -87,4 +105,12 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     console.error(plain ? `countersign: ${error.message}` : error);
     process.exitCode = 1;
   }
+};
+
+/** Progress on a terminal, on standard error; elsewhere JSON lines. */
+const output = (): ImportOutput => {
+  const { stdout, stderr } = process;
+  if (!stdout.isTTY) return { print: console.log, progress: null };
+  const overwriting = (line: string) => `\r\u001b[K${line}`;
+  return { print: (line) => console.log(overwriting(line)), progress: (line) => void stderr.write(overwriting(line)) };
 };

@@ -7,10 +7,10 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Serves until a signal comes, or until the engine cannot go on. A second signal stops at once; SIGUSR2 publishes new signing keys. */
 export const serveUntilStopped = async (config: Config): Promise<void> => {
   const serving = await serve(config, { say: console.log });
-  console.log(banner(config, serving));
   const rotate = () =>
     serving.engine.rotateSigningKeys({ kind: 'operator', id: 'signal' }).catch((error) => console.error('countersign:', error));
   process.on('SIGUSR2', rotate);
+  console.log(banner(config, serving));
   const stopped = new Promise<void>((resolve) => {
     for (const signal of SIGNALS) process.once(signal, () => resolve());
   });

@@ -69,6 +69,8 @@ const parsed = ({ shown, text }: { shown: string; text: string }): object => {
   }
 };
 
+const PATH_NAME = /(_(dir|files?)|\b(module|script))$/;
+
 const isTable = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 
@@ -76,7 +78,7 @@ const isTable = (value: unknown): value is object =>
 const placeOf = (name: string, { shown, text }: { shown: string; text: string }): string => {
   let table = '';
   for (const [index, line] of text.split('\n').entries()) {
-    const [, header] = /^\s*\[\s*([\w.-]+)\s*\]/.exec(line) ?? [];
+    const [, header] = /^\s*\[{1,2}\s*([\w.-]+)\s*\]/.exec(line) ?? [];
     const [, key] = /^\s*([\w.-]+)\s*=/.exec(line) ?? [];
     if (header !== undefined) table = `${header}.`;
     const opens = header !== undefined && `${header}.`.startsWith(`${name}.`);
@@ -98,10 +100,11 @@ const typed = (text: string, preset: unknown): unknown => {
   return text;
 };
 
+/** The paths in a value, wherever they stand in it, by the names that they have. */
 const absolute = (name: string, value: unknown, base: string): unknown => {
-  if (!/_(dir|files?)$/.test(name)) return value;
-  const from = (path: unknown) => (typeof path === 'string' && path !== '' ? resolve(base, path) : path);
-  return Array.isArray(value) ? value.map(from) : from(value);
+  if (Array.isArray(value)) return value.map((item) => absolute(name, item, base));
+  if (isTable(value)) return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, absolute(key, member, base)]));
+  return typeof value === 'string' && value !== '' && PATH_NAME.test(name) ? resolve(base, value) : value;
 };
 
 const hint = (name: string, known: readonly string[]): string => {

@@ -50,7 +50,7 @@ const play = async ({ issuer, fetch, sandbox, log, print }: DemoSettings, signal
   let seen = await log.head();
   let deviceId = '';
   /** The PSU may have other phones, which are woken too. */
-  const isPushToOthers = ({ stream }: Fact) => stream.startsWith('push-') && !stream.endsWith(`.${deviceId}`);
+  const isPushToOthers = ({ stream }: Fact) => stream.startsWith('push-') && !stream.includes(`.${deviceId}.`);
 
   /** Prints a step, and the facts of this demo that were recorded since the step before. It must be exactly these. */
   const step = async (title: string, ...expected: string[]) => {

@@ -1,8 +1,11 @@
+import { authenticationEvents } from './authentication/events.ts';
 import { authorizationEvents } from './authorization/events.ts';
 import { cibaRequestEvents } from './ciba-request/events.ts';
 import { clientEvents } from './client/events.ts';
 import { consentEvents } from './consent/events.ts';
 import { deviceEvents } from './device/events.ts';
+import { eventNotificationEvents } from './event-notification/events.ts';
+import { eventSubscriptionEvents } from './event-notification/subscription-events.ts';
 import { type EventOf, UnreadableEvent } from './events.ts';
 import { grantEvents } from './grant/events.ts';
 import { notificationEvents } from './notification/events.ts';
@@ -21,6 +24,9 @@ export const families = [
   notificationEvents,
   signingKeyEvents,
   authorizationEvents,
+  authenticationEvents,
+  eventNotificationEvents,
+  eventSubscriptionEvents,
 ] as const;
 
 /** Any event of any family, as it is read. */

@@ -1,6 +1,6 @@
 import type { Decider, Decision } from './decider.ts';
 import type { EventFamily, EventOf } from './events.ts';
-import { sealingContext } from './events.ts';
+import { sealingContext, sealingSubject } from './events.ts';
 import type { Ids } from './ports/clock.ts';
 import { type Actor, type EventStore, type NewEvent, RevisionConflict } from './ports/event-store.ts';
 import type { Sealer } from './ports/sealer.ts';
@@ -69,10 +69,11 @@ export const makeDecide =
       const facts = decision(state);
       if (facts.length === 0) return { state, eventIds: [], position };
       const appended = facts.map((fact, index): NewEvent => {
-        const { type, data: publicPart } = fact as { type: string; data: { psuId: string } };
+        const { type, data: publicPart } = fact as { type: string; data: unknown };
         const { version, data, personal } = events.encode(fact as { type: string; data: unknown });
         const event = { id: ids.derived(`${command.id}/${index}`), type, version };
-        const sealed = personal && sealer.seal(publicPart.psuId, personal, sealingContext(stream, revision + 1 + index, event));
+        const context = sealingContext(stream, revision + 1 + index, event);
+        const sealed = personal && sealer.seal(sealingSubject(events.category, id, publicPart), personal, context);
         return { ...event, actor: command.actor, correlationId: command.correlationId, causationId: command.causationId, data, sealed };
       });
       try {

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { NewEvent, StoredEvent } from './ports/event-store.ts';
+import type { Actor, NewEvent, StoredEvent } from './ports/event-store.ts';
 import type { Sealed, Sealer } from './ports/sealer.ts';
 
 /** A stored event that this program cannot read: its type or version is unknown, or its parts do not fit its schema. */
@@ -12,12 +12,20 @@ export class UnreadableEvent extends Error {
 
 type Upcast = (older: never) => unknown;
 
-/** Every schema an event type ever had, oldest first. An event has a personal part in all of its versions, or in none. */
+interface PersonalVersions {
+  /** Null for a version that had none. */
+  readonly schemas: readonly (z.ZodObject | null)[];
+  readonly upcasts: readonly Upcast[];
+  /** Whether an event may go without it. */
+  readonly optional: boolean;
+}
+
+/** Every schema an event type ever had, oldest first. */
 export interface Versions<Data, Personal> {
   readonly schemas: readonly z.ZodObject[];
   readonly upcasts: readonly Upcast[];
   /** The schema of the personal part in each version, and how the part of each reads in the next. Null for a type without one. */
-  readonly personal: { readonly schemas: readonly z.ZodObject[]; readonly upcasts: readonly Upcast[] } | null;
+  readonly personal: PersonalVersions | null;
   /** Only carries the type. */
   readonly personalType?: Personal;
   /** Adds the next version and says how the one before reads in it. The personal part keeps its schema. */
@@ -29,6 +37,12 @@ export interface Versions<Data, Personal> {
     personal: NextPersonal,
     upcastPersonal: (older: Personal) => z.output<NextPersonal>,
   ): Versions<z.output<Next>, z.output<NextPersonal>>;
+  /** Adds the next version to a type that had no personal part: from here on an event may have one, and states null where it has none. */
+  nextWithPersonal<Next extends z.ZodObject, NextPersonal extends z.ZodObject>(
+    schema: Next,
+    upcast: (older: Data) => z.output<Next>,
+    personal: NextPersonal,
+  ): Versions<z.output<Next>, z.output<NextPersonal> | null>;
 }
 
 const same: Upcast = (older) => older;
@@ -46,20 +60,30 @@ const makeVersions = <Data, Personal>(
       [...schemas, schema],
       [...upcasts, upcast],
       personal && {
+        ...personal,
         schemas: [...personal.schemas, nextPersonal ?? (personal.schemas.at(-1) as z.ZodObject)],
         upcasts: [...personal.upcasts, upcastPersonal],
       },
     ),
+  nextWithPersonal: (schema: z.ZodObject, upcast: Upcast, nextPersonal: z.ZodObject) =>
+    makeVersions<never, never>([...schemas, schema], [...upcasts, upcast], {
+      schemas: [...schemas.map(() => null), nextPersonal],
+      upcasts: schemas.map(() => same),
+      optional: true,
+    }),
 });
 
-/** The first version of an event type: its public data, and the personal part that is sealed under the key of `data.psuId`. */
+/**
+ * The first version of an event type: its public data, and the personal part. That is sealed under the key of `data.psuId`, or under one of
+ * the aggregate's own (`<category> <id>`) where the data has no such member.
+ */
 export function versioned<Data extends z.ZodObject>(data: Data): Versions<z.output<Data>, null>;
 export function versioned<Data extends z.ZodObject, Personal extends z.ZodObject>(
   data: Data,
   personal: Personal,
 ): Versions<z.output<Data>, z.output<Personal>>;
 export function versioned(data: z.ZodObject, personal: z.ZodObject | null = null) {
-  return makeVersions([data], [], personal && { schemas: [personal], upcasts: [] });
+  return makeVersions([data], [], personal && { schemas: [personal], upcasts: [], optional: false });
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: any event type; the mapped types below bring the exact one back
@@ -73,6 +97,7 @@ export interface Recorded {
   revision: number;
   position: number;
   recordedAt: number;
+  actor: Actor;
   correlationId: string;
 }
 
@@ -90,12 +115,14 @@ export interface EventFamily<D extends Definitions> {
 
 type DataOf<V> = V extends Versions<infer Data, unknown> ? Data : never;
 type PersonalOf<V> = V extends Versions<infer _Data, infer Personal> ? Personal : never;
+// In brackets: of `Part | null` it is one question, not one for each member.
+type SealedOf<Personal> = [Personal] extends [null] ? null : [null] extends [Personal] ? Sealed | null : Sealed;
 
 /** The events of a family, as they are read. */
 export type EventOf<F> =
   F extends EventFamily<infer D>
     ? {
-        [T in keyof D & string]: Recorded & { type: T; data: DataOf<D[T]>; sealed: PersonalOf<D[T]> extends null ? null : Sealed };
+        [T in keyof D & string]: Recorded & { type: T; data: DataOf<D[T]>; sealed: SealedOf<PersonalOf<D[T]>> };
       }[keyof D & string]
     : never;
 
@@ -108,6 +135,10 @@ export type FactOf<F> =
           : { type: T; data: DataOf<D[T]>; personal: PersonalOf<D[T]> };
       }[keyof D & string]
     : never;
+
+/** Whose key seals the personal part of an event: the PSU's whom the data names, or one of the aggregate's own. */
+export const sealingSubject = (category: string, id: string, data: unknown): string =>
+  (data as { psuId?: string }).psuId ?? `${category} ${id}`;
 
 /** What a sealed text is bound to: its place in the log. */
 export const sealingContext = (stream: string, revision: number, event: Pick<NewEvent, 'id' | 'type' | 'version'>): string =>
@@ -134,7 +165,10 @@ export const defineEvents = <D extends Definitions>(category: string, definition
       return {
         version,
         data: JSON.stringify(schemas[version - 1]?.parse(data)),
-        personal: personalVersions === null ? null : JSON.stringify(personalVersions.schemas[version - 1]?.parse(personal)),
+        personal:
+          personalVersions === null || (personalVersions.optional && personal === null)
+            ? null
+            : JSON.stringify(personalVersions.schemas[version - 1]?.parse(personal)),
       };
     },
     decode(stored: Decoded) {
@@ -142,7 +176,7 @@ export const defineEvents = <D extends Definitions>(category: string, definition
       const versions = Object.hasOwn(definitions, stored.type) ? definitions[stored.type] : undefined;
       const schema = versions?.schemas[stored.version - 1];
       if (versions === undefined || schema === undefined) throw new UnreadableEvent(stored);
-      if ((versions.personal === null) !== (stored.sealed === null)) throw new UnreadableEvent(stored);
+      if (!maySeal(versions.personal, stored)) throw new UnreadableEvent(stored);
       let data: unknown;
       try {
         data = schema.parse(JSON.parse(stored.data));
@@ -158,12 +192,18 @@ export const defineEvents = <D extends Definitions>(category: string, definition
       const plaintext = sealer.open(sealed);
       const versions = definition(type).personal;
       const schema = versions?.schemas[sealed.version - 1];
-      if (plaintext === null || versions === null || schema === undefined) return null;
+      if (plaintext === null || versions === null || schema == null) return null;
       let personal: unknown = schema.parse(JSON.parse(plaintext));
       for (const upcast of versions.upcasts.slice(sealed.version - 1)) personal = upcast(personal as never);
       return personal as PersonalOf<D[typeof type]> | null;
     },
   };
+};
+
+/** Whether an event of this version is sealed, or not, as its type says. */
+const maySeal = (personal: PersonalVersions | null, { version, sealed }: StoredEvent): boolean => {
+  if (personal === null || personal.schemas[version - 1] === null) return sealed === null;
+  return sealed !== null || personal.optional;
 };
 
 const recorded = (category: string, stored: StoredEvent, data: unknown) => ({
@@ -172,6 +212,7 @@ const recorded = (category: string, stored: StoredEvent, data: unknown) => ({
   revision: stored.revision,
   position: stored.position,
   recordedAt: stored.recordedAt,
+  actor: stored.actor,
   correlationId: stored.correlationId,
   type: stored.type,
   data,
@@ -179,7 +220,7 @@ const recorded = (category: string, stored: StoredEvent, data: unknown) => ({
     stored.sealed === null
       ? null
       : {
-          psuId: (data as { psuId: string }).psuId,
+          psuId: sealingSubject(category, stored.stream.slice(category.length + 1), data),
           version: stored.version,
           context: sealingContext(stored.stream, stored.revision, stored),
           text: stored.sealed,

@@ -1,6 +1,6 @@
 /**
- * Every code that a caller may see: OAuth 2.0, OpenID Connect, CIBA Core 1.0 (sections 11 and 13), RFC 9396 (section 5), and the
- * plain HTTP ones of our own surface.
+ * Every code that a caller may see: OAuth 2.0, OpenID Connect, CIBA Core 1.0 (sections 11 and 13), RFC 9396 (section 5), the one of the
+ * reference for whatever is wrong with a hint, and the plain HTTP ones of our own surface.
  */
 export type OAuthErrorCode =
   | 'invalid_request'
@@ -19,6 +19,7 @@ export type OAuthErrorCode =
   | 'slow_down'
   | 'expired_token'
   | 'unknown_user_id'
+  | 'unauthorized_user'
   | 'missing_user_code'
   | 'invalid_user_code'
   | 'expired_login_hint_token'
@@ -39,11 +40,28 @@ export type OAuthErrorCode =
   | 'temporarily_unavailable'
   | 'server_error';
 
+/** Which of the refusals with the same code it is, for profiles that have other words for each. */
+export type RefusalReason =
+  | 'hint'
+  | 'id missing'
+  | 'id unknown'
+  | 'id of another client'
+  | 'id redeemed'
+  | 'payload missing'
+  | 'payload unreadable'
+  | 'header missing'
+  | 'header unreadable'
+  | 'consent unknown'
+  | 'consent mismatch'
+  | 'consent status'
+  | 'consent end';
+
 /** A refusal that the caller may see. The description stays within printable ASCII without `"` and `\` (RFC 6749, section 5.2). */
 export class OAuthError extends Error {
   readonly error: OAuthErrorCode;
+  readonly reason: RefusalReason | undefined;
 
-  constructor(error: OAuthErrorCode, description: string, options?: ErrorOptions) {
+  constructor(error: OAuthErrorCode, description: string, options?: ErrorOptions & { reason?: RefusalReason }) {
     // A refusal is an expected outcome: it needs no stack, and collecting one costs more than the decision.
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
@@ -51,5 +69,6 @@ export class OAuthError extends Error {
     Error.stackTraceLimit = limit;
     this.name = 'OAuthError';
     this.error = error;
+    this.reason = options?.reason;
   }
 }

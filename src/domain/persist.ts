@@ -1,6 +1,6 @@
 import { cibaRequest } from './ciba-request/decider.ts';
 import { cibaRequestEvents } from './ciba-request/events.ts';
-import { authorise, consent, reject } from './consent/decider.ts';
+import { authorise, consent, ofRequest, reject } from './consent/decider.ts';
 import type { Decide, Load } from './decide.ts';
 import type { Ids } from './ports/clock.ts';
 import type { Sealer } from './ports/sealer.ts';
@@ -15,17 +15,17 @@ export const makePersist =
     const request = await load(cibaRequest, requestId);
     if (request.status === 'absent' || request.answer === null) return;
     const { clientId, psuId, consentId, consentOrigin, scope, answer } = request;
-    const { verdict, deviceId, digest, at, eventId } = answer;
+    const { verdict, deviceId, digest, consentRevision, at, eventId } = answer;
     const data = { requestId, psuId, deviceId, digest, at };
-    const lodged = consentOrigin === 'lodged' ? null : { clientId, content: { kind: 'scope' as const, scope }, expiresAt: null, at };
+    const lodged = consentOrigin === 'lodged' ? null : ofRequest({ clientId, scope, at });
     const approved = () => {
       const { accountIds = [], authorizationDetails = null } = cibaRequestEvents.open('CibaRequestApproved', answer.sealed, sealer) ?? {};
-      return authorise({ data, accountIds, authorizationDetails, lodged });
+      return authorise({ data, consentRevision, accountIds, authorizationDetails, lodged });
     };
-    const decision = verdict === 'approved' ? approved() : reject({ data });
+    const decision = verdict === 'approved' ? approved() : reject({ data, consentRevision });
     const command = {
       id: ids.derived(`persist/${eventId}`),
-      actor: { kind: 'device', id: deviceId } as const,
+      actor: deviceId === null ? ({ kind: 'psu', id: psuId } as const) : ({ kind: 'device', id: deviceId } as const),
       correlationId: consentId,
       causationId: eventId,
       // A consent of the request's own begins here: if it is there already, the conflict tells.

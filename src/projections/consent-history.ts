@@ -1,10 +1,10 @@
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Projection } from './projection.ts';
 
-/** The streams of a consent that its id does not tell: the requests that refer to it, and the pushes for them. */
+/** The streams of a consent that its id does not tell: the requests that refer to it, the sign-ins and the pushes for them. */
 export const consentHistory: Projection = {
   name: 'consent_history',
-  version: 2,
+  version: 3,
   tables: {
     consent_stream: ['create table consent_stream (consent_id text, stream text, primary key (consent_id, stream)) strict, without rowid'],
   },
@@ -15,16 +15,29 @@ export const consentHistory: Projection = {
     AuthorizationRequested: (rows, { id, data }) => {
       if (data.consentOrigin === 'lodged') link(rows, data.consentId, `authorization-${id}`);
     },
+    ConsentRetrieved: (rows, { correlationId, data }) => {
+      if (data.sessionId !== null) link(rows, correlationId, `authentication-${data.sessionId}`);
+    },
+    AuthenticationSucceeded: (rows, { id, correlationId, data }) => {
+      if (data.flow === 'code') link(rows, correlationId, `authentication-${id}`);
+    },
+    AuthenticationFailed: (rows, { id, correlationId, data }) => {
+      if (data.flow === 'code') link(rows, correlationId, `authentication-${id}`);
+    },
     DevicePushAccepted: (rows, { id, revision, correlationId }) => {
       if (revision === 0) link(rows, correlationId, `push-${id}`);
     },
     DevicePushRejected: (rows, { id, revision, correlationId }) => {
       if (revision === 0) link(rows, correlationId, `push-${id}`);
     },
+    EventNotificationCreated: (rows, { id, correlationId, data }) => {
+      if (data.changeId !== null) link(rows, correlationId, `eventNotification-${id}`);
+    },
   },
 };
 
-const link = (rows: Rows, consentId: string, stream: string) => rows.run('insert into consent_stream values (?, ?)', consentId, stream);
+const link = (rows: Rows, consentId: string, stream: string) =>
+  rows.run('insert or ignore into consent_stream values (?, ?)', consentId, stream);
 
 /** All streams in which the story of a consent stands, and the position up to which that is known. */
 export const consentStreams = (rows: Rows, consentId: string): { streams: readonly string[]; position: number } => {

@@ -6,11 +6,12 @@ const PERSIST_SECONDS = 2;
 
 /**
  * The notifications that are owed to clients: of the end of a request in the delivery modes ping and push, until the client has taken it
- * or no further attempt will be made. `tokens` is `undelivered` where a grant is left whose tokens were pushed in vain.
+ * or no further attempt will be made. Where a consent waits for further PSUs, none is due until something becomes of it. `tokens` is
+ * `undelivered` where a grant is left whose tokens were pushed in vain.
  */
 export const notificationsDue: Projection = {
   name: 'notifications_due',
-  version: 1,
+  version: 2,
   tables: {
     notification_due: [
       `create table notification_due (
@@ -18,13 +19,27 @@ export const notificationsDue: Projection = {
       ) strict, without rowid`,
       'create index notification_due_at on notification_due (delivery_mode, client_id, retry_at) where retry_at is not null',
     ],
+    notification_held: [
+      'create table notification_held (consent_id text, request_id text, primary key (consent_id, request_id)) strict, without rowid',
+    ],
   },
   on: {
     CibaRequestReceived: (rows, { id, data: { clientId, deliveryMode } }) => {
       if (deliveryMode !== 'poll') rows.run(`insert into notification_due values (?, ?, ?, 'none', null)`, id, clientId, deliveryMode);
     },
     CibaRequestApproved: (rows, { id, data }) => dueAt(rows, id, data.at + PERSIST_SECONDS),
-    ConsentAuthorised: (rows, { data }) => dueAt(rows, data.requestId, data.at),
+    ConsentAuthorisationGiven: (rows, { id, data }) => {
+      rows.run('insert into notification_held select ?, request_id from notification_due where request_id = ?', id, data.requestId);
+      rows.run('update notification_due set retry_at = null where request_id = ?', data.requestId);
+    },
+    ConsentAuthorised: (rows, { id, data }) => {
+      dueAt(rows, data.requestId, data.at);
+      if (id !== data.requestId) heldDueAt(rows, id, data.at);
+    },
+    ConsentRejected: (rows, { id, data }) => heldDueAt(rows, id, data.at),
+    ConsentAmended: (rows, { id, data }) => heldDueAt(rows, id, data.at),
+    ConsentRevoked: (rows, { id, data }) => heldDueAt(rows, id, data.at),
+    ConsentExpired: (rows, { id, data }) => heldDueAt(rows, id, data.at),
     CibaRequestDenied: (rows, { id, data }) => dueAt(rows, id, data.at),
     CibaRequestCancelled: (rows, { id, data }) => dueAt(rows, id, data.at),
     CibaRequestExpired: (rows, { id, data }) => dueAt(rows, id, data.at),
@@ -48,6 +63,15 @@ export const notificationsDue: Projection = {
 
 const dueAt = (rows: Rows, requestId: string, at: number) =>
   rows.run('update notification_due set retry_at = ? where request_id = ?', at, requestId);
+
+const heldDueAt = (rows: Rows, consentId: string, at: number) => {
+  rows.run(
+    'update notification_due set retry_at = ? where request_id in (select request_id from notification_held where consent_id = ?)',
+    at,
+    consentId,
+  );
+  rows.run('delete from notification_held where consent_id = ?', consentId);
+};
 
 /** The requests whose notification is due, oldest first; of each client at most so many. */
 export const notificationsDueAt = (

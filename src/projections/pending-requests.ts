@@ -3,11 +3,12 @@ import type { Projection } from './projection.ts';
 
 /**
  * The CIBA requests that wait for their answer: what a poll asks and what a PSU's devices list. One that was answered, cancelled or has
- * expired leaves; its stream tells what became of it.
+ * expired leaves; its stream tells what became of it. Of a consent that several PSUs must agree to, a request whose PSU has agreed is kept
+ * beside them as long as the consent waits for the others, for its polls.
  */
 export const pendingRequests: Projection = {
   name: 'pending_requests',
-  version: 2,
+  version: 3,
   tables: {
     pending_request: [
       `create table pending_request (
@@ -19,6 +20,15 @@ export const pendingRequests: Projection = {
       'create index pending_request_consent on pending_request (consent_id) where consent_id <> request_id',
       'create index pending_request_expiry on pending_request (expires_at)',
       'create index pending_request_cancel on pending_request (cancel_reason) where cancel_reason is not null',
+    ],
+    joint_consent: ['create table joint_consent (consent_id text primary key) strict, without rowid'],
+    agreed_request: [
+      `create table agreed_request (
+        consent_id text, request_id text, client_id text not null, interval_seconds integer not null, expires_at integer not null,
+        counts integer not null, primary key (consent_id, request_id)
+      ) strict, without rowid`,
+      'create index agreed_request_id on agreed_request (request_id) where counts = 1',
+      'create index agreed_request_expiry on agreed_request (expires_at)',
     ],
     pending_count: ['create table pending_count (client_id text primary key, pending integer not null) strict, without rowid'],
   },
@@ -43,12 +53,37 @@ export const pendingRequests: Projection = {
           data.clientId,
         );
     },
-    CibaRequestApproved: (rows, { id }) => noLongerPending(rows, id),
+    CibaRequestApproved: (rows, { id, data }) => {
+      if (data.consentOrigin === 'lodged') keepIfJoint(rows, id, data);
+      noLongerPending(rows, id);
+    },
     CibaRequestDenied: (rows, { id }) => noLongerPending(rows, id),
     CibaRequestExpired: (rows, { id }) => noLongerPending(rows, id),
     CibaRequestCancelled: (rows, { id }) => noLongerPending(rows, id),
-    ConsentRevoked: (rows, { id }) => cancelThoseOfConsent(rows, id),
-    ConsentExpired: (rows, { id }) => cancelThoseOfConsent(rows, id),
+    ConsentLodged: (rows, { id, data }) => {
+      if (data.authorisers.length > 1) rows.run('insert into joint_consent values (?)', id);
+    },
+    // Until then it is not known whether what the PSU has agreed to is the consent as it stands.
+    ConsentAuthorisationGiven: (rows, { id, data }) =>
+      rows.run('update agreed_request set counts = 1 where consent_id = ? and request_id = ?', id, data.requestId),
+    ConsentAuthorised: (rows, { id, data }) => {
+      if (id === data.requestId) return;
+      cancelThoseOfConsent(rows, id);
+      waitsForNobody(rows, id);
+    },
+    ConsentAmended: (rows, { id }) => waitsForNobody(rows, id),
+    ConsentRejected: (rows, { id }) => {
+      cancelThoseOfConsent(rows, id);
+      jointEnded(rows, id);
+    },
+    ConsentRevoked: (rows, { id }) => {
+      cancelThoseOfConsent(rows, id);
+      jointEnded(rows, id);
+    },
+    ConsentExpired: (rows, { id }) => {
+      cancelThoseOfConsent(rows, id);
+      jointEnded(rows, id);
+    },
     ClientDisabled: (rows, { id }) => rows.run(`update pending_request set cancel_reason = 'client_disabled' where client_id = ?`, id),
   },
 };
@@ -58,10 +93,29 @@ const noLongerPending = (rows: Rows, requestId: string) => {
   if (gone !== undefined) rows.run('update pending_count set pending = pending - 1 where client_id = ?', gone.client_id);
 };
 
+const keepIfJoint = (rows: Rows, requestId: string, { consentId, at }: { consentId: string; at: number }) => {
+  if (rows.get('select 1 from joint_consent where consent_id = ?', consentId) === undefined) return;
+  // The streams tell of these that they have expired.
+  rows.run('delete from agreed_request where expires_at <= ?', at);
+  rows.run(
+    `insert into agreed_request select consent_id, request_id, client_id, interval_seconds, expires_at, 0 from pending_request
+     where request_id = ?`,
+    requestId,
+  );
+};
+
+const waitsForNobody = (rows: Rows, consentId: string) => rows.run('delete from agreed_request where consent_id = ?', consentId);
+
+const jointEnded = (rows: Rows, consentId: string) => {
+  waitsForNobody(rows, consentId);
+  rows.run('delete from joint_consent where consent_id = ?', consentId);
+};
+
+/** What is still pending for a consent that takes no answers any more. */
 const cancelThoseOfConsent = (rows: Rows, consentId: string) =>
   rows.run(`update pending_request set cancel_reason = 'consent_ended' where consent_id = ? and consent_id <> request_id`, consentId);
 
-/** What a poll needs to know of a request that waits for its answer. */
+/** What a poll needs to know of a request that waits. */
 export interface PendingRequest {
   client_id: string;
   consent_id: string;
@@ -73,6 +127,14 @@ export interface PendingRequest {
 export const findPending = (rows: Rows, requestId: string): PendingRequest | undefined =>
   rows.get<PendingRequest>(
     'select client_id, consent_id, interval_seconds, expires_at from pending_request where request_id = ?',
+    requestId,
+  );
+
+/** A request, while it waits for its answer, or for other PSUs who must agree to its consent. */
+export const findWaiting = (rows: Rows, requestId: string): PendingRequest | undefined =>
+  findPending(rows, requestId) ??
+  rows.get<PendingRequest>(
+    'select client_id, consent_id, interval_seconds, expires_at from agreed_request where request_id = ? and counts = 1',
     requestId,
   );
 

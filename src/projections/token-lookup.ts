@@ -6,7 +6,7 @@ type RevocationReason = 'consent_ended' | 'client_disabled';
 /** Token hash → grant, for introspection and revocation, and the grants that must end because their consent or client did. */
 export const tokenLookup: Projection = {
   name: 'token_lookup',
-  version: 2,
+  version: 3,
   tables: {
     grants: [
       `create table grants (
@@ -29,7 +29,7 @@ export const tokenLookup: Projection = {
       const { clientId, psuId, consentId, authTime, acr, hasAuthorizationDetails } = data;
       const details = hasAuthorizationDetails ? 1 : 0;
       rows.run(
-        'insert into grants values (?1, ?2, ?3, ?4, ?5, ?6, ?7, (select reason from ended where id in (?2, ?4)))',
+        'insert into grants values (?1, ?2, ?3, ?4, ?5, ?6, ?7, (select reason from ended where id in (?2, ?4, ?8)))',
         id,
         clientId,
         psuId,
@@ -37,6 +37,7 @@ export const tokenLookup: Projection = {
         authTime,
         acr,
         details,
+        data.requestId,
       );
     },
     AccessTokenIssued: (rows, { id, data }) =>
@@ -57,6 +58,11 @@ export const tokenLookup: Projection = {
     AccessTokenRevoked: (rows, { data }) => rows.run('delete from token where token_hash = ?', data.tokenHash),
     // Its tokens are nobody's from then on: a token without its grant is not found.
     GrantRevoked: (rows, { id }) => rows.run('delete from grants where grant_id = ?', id),
+    // By the requests, since those that follow may open grants of this consent again.
+    ConsentAmended: (rows, { id, data: { endedRequests } }) => {
+      for (const requestId of endedRequests) rows.run(`insert or ignore into ended values (?, 'consent_ended')`, requestId);
+      rows.run(`update grants set revoke_reason = 'consent_ended' where consent_id = ?`, id);
+    },
     ConsentRevoked: (rows, { id }) => end(rows, 'consent_id', id, 'consent_ended'),
     ConsentExpired: (rows, { id }) => end(rows, 'consent_id', id, 'consent_ended'),
     ClientDisabled: (rows, { id }) => end(rows, 'client_id', id, 'client_disabled'),

@@ -30,3 +30,9 @@ test('a budget forgets nobody before their time, however many there are', () => 
   pass(60);
   expect(budget.spend('first')).toBe(true);
 });
+
+test('a budget keeps as many keys as it may, and forgets the first for the next', () => {
+  const budget = makeBudget({ count: 1, seconds: 60, clock: () => 0, most: 3 });
+  expect(['a', 'b', 'c', 'b', 'd'].map((key) => budget.spend(key))).toEqual([true, true, true, false, true]);
+  expect(['b', 'c', 'd', 'a'].map((key) => budget.spend(key))).toEqual([false, false, false, true]);
+});

@@ -370,6 +370,24 @@ describe('nothing that is sent makes a fault, and no refusal a fact', () => {
     check(anywhere, async ({ method, path, query, headers, body }) => ({ method, path: (path || '/') + query, headers, body })));
 });
 
+describe('what is nested deeper than anything that is asked for', () => {
+  const deep = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
+  test('is refused wherever JSON comes in', async () => {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${resolved('@ownToken')}` };
+    const permissions = (member: string) => `{"Data":{"Permissions":["ReadBalances"]},"Risk":{"x":${member}}}`;
+    for (const levels of [65, 8000]) {
+      await holds({ method: 'POST', path: CONSENTS, headers, body: permissions(deep(levels)) });
+      expect((await send({ method: 'POST', path: CONSENTS, headers, body: permissions(deep(levels)) })).status).toBe(400);
+      for (const path of ['/api/openbanking/event-notifications/subscription', '/api/openbanking/event-notifications/events'])
+        await holds({ method: 'POST', path, headers, body: `{"eventTypes":${deep(levels)},"ack":${deep(levels)}}` });
+      await holds({ method: 'POST', path: `${APPROVER}/devices`, headers, body: deep(levels) });
+      const form = { ...auth, scope: 'openid accounts', login_hint: 'alice', request_context: deep(levels), claims: deep(levels) };
+      const type = { 'content-type': 'application/x-www-form-urlencoded' };
+      await holds({ method: 'POST', path: '/oauth2/ciba', headers: type, body: new URLSearchParams(form).toString() });
+    }
+  });
+});
+
 const encoded = (segment: string): string => encodeURIComponent(resolved(segment).toWellFormed());
 
 const textOf = (body: unknown): string =>

@@ -31,7 +31,12 @@ const problems = (given: Record<string, string>): readonly string[] => {
 
 describe('the settings of registration', () => {
   test('leave it away by default, and are read from the environment', () => {
-    expect(load({}).registration).toMatchObject({ enabled: false, profile: 'fapi-ciba', requireSoftwareStatement: true, perMinute: 30 });
+    expect(load({}).registration).toMatchObject({
+      enabled: false,
+      profile: 'fapi-ciba',
+      requireSoftwareStatement: true,
+      allowRs256: false,
+    });
     expect(load({ REGISTRATION_ENABLED: 'true', REGISTRATION_REQUIRE_SOFTWARE_STATEMENT: 'false' }).registration).toMatchObject({
       enabled: true,
       requireSoftwareStatement: false,
@@ -46,12 +51,19 @@ describe('the settings of registration', () => {
     expect(
       problems({ ...PRODUCTION, REGISTRATION_REQUIRE_SOFTWARE_STATEMENT: 'false', REGISTRATION_INITIAL_ACCESS_TOKEN_FILE: 'x' }),
     ).toEqual([]);
+    expect(problems({ ...PRODUCTION, ...DIRECTORY, REGISTRATION_PROFILE: 'wso2-compat' })).toEqual([]);
   });
 
   test.each<[string, Record<string, string>]>([
     ['registration.require_software_statement', {}],
     ['registration.profile', { ...PRODUCTION, ...DIRECTORY, REGISTRATION_PROFILE: 'plain' }],
-    ['registration.profile', { ...PRODUCTION, ...DIRECTORY, REGISTRATION_PROFILE: 'wso2-compat' }],
+    [
+      'registration.require_software_statement',
+      {
+        ...{ ...PRODUCTION, ...DIRECTORY, REGISTRATION_PROFILE: 'wso2-compat' },
+        ...{ REGISTRATION_REQUIRE_SOFTWARE_STATEMENT: 'false', REGISTRATION_INITIAL_ACCESS_TOKEN_FILE: 'x' },
+      },
+    ],
     ['registration.sandbox_jwks_file', { ...PRODUCTION, REGISTRATION_SANDBOX_JWKS_FILE: 'x' }],
     [
       'registration.sandbox_jwks_file',

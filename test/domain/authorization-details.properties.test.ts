@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { describe as describeEntry, isWithin } from '../../src/domain/authorization-details/approval.ts';
+import { describe as describeEntry, isWithin, keptOf } from '../../src/domain/authorization-details/approval.ts';
 import type { AuthorizationDetail } from '../../src/domain/authorization-details/detail-type.ts';
 import { authorizationDetailsOf } from '../../src/domain/authorization-details/parameter.ts';
 import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
@@ -188,6 +188,12 @@ describe('what is approved', () => {
       anyDetails.chain((asked) => narrowed(asked).chain((less) => narrowed(less).map((least) => ({ asked, less, least })))),
       ({ asked, less, least }) => within(less, asked) && within(least, less) && within(least, asked),
     ));
+
+  test('on a page is what is ticked there: always within what was asked for, or nothing', () =>
+    holds(fc.tuple(anyDetails, fc.infiniteStream(fc.boolean())), ([asked, ticks]) => {
+      const kept = keptOf(asked, detailTypes, () => ticks.next().value === true);
+      return kept.length === 0 || within(kept, asked);
+    }));
 
   test('stays within what the one that it is within is within', () =>
     holds(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as z from 'zod';
-import { describe as describeEntry, isWithin } from '../../src/domain/authorization-details/approval.ts';
+import { describe as describeEntry, isWithin, keptOf, linesOf } from '../../src/domain/authorization-details/approval.ts';
 import { type AuthorizationDetail, defineType, typesOf } from '../../src/domain/authorization-details/detail-type.ts';
 import { shownText } from '../../src/domain/authorization-details/fields.ts';
 import { fewer } from '../../src/domain/authorization-details/narrowing.ts';
@@ -274,6 +274,27 @@ describe('an approval is within what was asked for', () => {
     expect(within([narrow, accounts], [accounts, narrow])).toBe(true);
     expect(within([accounts, narrow], [accounts, narrow])).toBe(true);
     expect(within([narrow, narrow], [accounts, narrow])).toBe(true);
+  });
+});
+
+describe('what is kept of what was asked for', () => {
+  /** Without what is named `entry` or `entry.member.item`. */
+  const without = (...gone: string[]) =>
+    keptOf(examples, detailTypes, (entry, part) => !gone.includes(part === null ? `${entry}` : `${entry}.${part.member}.${part.at}`));
+
+  test('is all of it', () => expect(without()).toStrictEqual(examples));
+  test('is the entries that stay', () => expect(without('0', '2')).toStrictEqual([payment]));
+  test('is the items that stay', () => {
+    const fewerRights = { ...accounts, actions: ['read_balances'], accounts: [{ iban: IBANS[0] }, { accountId: 'a-1' }] };
+    expect(without('0.actions.0', '0.actions.2', '0.accounts.1', '1', '2')).toStrictEqual([fewerRights]);
+  });
+  test('is no entry that would have nothing in a list', () =>
+    expect(without('0.accounts.0', '0.accounts.1', '0.accounts.2', '1.actions.0', '1.actions.1', '1.actions.2')).toStrictEqual([card]));
+  test('loses nothing that the type does not let go', () => {
+    const parts = examples.map((entry) => linesOf(entry, detailTypes).flatMap(({ part }) => part?.member ?? []));
+    expect(parts.map((members) => [...new Set(members)])).toEqual([['actions', 'accounts'], ['actions'], []]);
+    const one = { ...accounts, actions: ['read_balances'], accounts: [{ accountId: 'a-1' }] };
+    expect(linesOf(one, detailTypes).filter(({ part }) => part !== null)).toEqual([]);
   });
 });
 

@@ -12,6 +12,7 @@ import {
   startable,
 } from '../../src/domain/authorization/decider.ts';
 import type { AuthorizationFact } from '../../src/domain/authorization/events.ts';
+import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import type { Consent } from '../../src/domain/consent/decider.ts';
 import { authorisedBy, consentAfter, consentAt, lodged, revoked } from '../support/ceremony-facts.ts';
 import { expectRefusal, given, ID, stateOf } from '../support/given.ts';
@@ -78,12 +79,18 @@ const tap: SessionAnswer = {
   digest: 'digest',
   nonce: 'nonce',
   accountIds: ['account-1'],
+  authorizationDetails: null,
   codeHash: 'code',
   codeSeconds: 60,
   at: 1020,
 };
-const opened = { offered: () => ['account-1', 'account-2'], chosen: () => ['account-1'], details: null };
-const answers = (by: Partial<SessionAnswer> = {}, consent: Consent = consentAt(0)) => answer({ ...tap, ...by }, consent, opened);
+const opened = {
+  offered: () => ['account-1', 'account-2'],
+  chosen: () => ({ accountIds: ['account-1'], authorizationDetails: null }),
+  details: null,
+};
+const answers = (by: Partial<SessionAnswer> = {}, consent: Consent = consentAt(0)) =>
+  answer({ ...tap, ...by }, consent, opened, detailTypes);
 const redeems = (by: Partial<Redemption> = {}) =>
   redeem({
     clientId: 'tpp',
@@ -176,13 +183,13 @@ describe('an answer', () => {
   test('is not followed by another', () => {
     given(authorization, ...before, approved, issued)
       .when(answers({ verdict: 'denied' }))
-      .refuses('gone');
+      .refuses('conflict');
     given(authorization, ...before, approved, issued)
       .when(answers({ accountIds: ['account-2'] }))
-      .refuses('gone');
+      .refuses('conflict');
     given(authorization, ...before, denied)
       .when(answers())
-      .refuses('gone');
+      .refuses('conflict');
   });
   test.each([
     ['another digest', { digest: 'other' }],
@@ -200,6 +207,51 @@ describe('an answer', () => {
     given(authorization, ...before)
       .when(answers({ at: 1600 }))
       .refuses('gone'));
+  describe('to authorization details', () => {
+    const reading = { type: 'account_information', actions: ['list_accounts', 'read_balances'] };
+    const less = { ...reading, actions: ['read_balances'] };
+    const tapped = (details: (typeof reading)[] | null, chosen: (typeof reading)[] | null = null) =>
+      answer(
+        { ...tap, authorizationDetails: details },
+        consentAt(0),
+        {
+          ...{ ...opened, details: [reading, reading] },
+          chosen: () => ({ accountIds: ['account-1'], authorizationDetails: chosen }),
+        },
+        detailTypes,
+      );
+    const approvedOf = (...details: (typeof reading)[]) => ({
+      ...approved,
+      personal: { accountIds: ['account-1'], authorizationDetails: details },
+    });
+
+    test('approves all of them, or a part', () => {
+      given(authorization, ...before)
+        .when(tapped(null))
+        .then(approvedOf(reading, reading), issued);
+      given(authorization, ...before)
+        .when(tapped([less]))
+        .then(approvedOf(less), issued);
+    });
+    test.each([
+      ['nothing', []],
+      ['more', [{ ...reading, actions: ['read_transactions'] }]],
+      ['one more', [reading, less, less]],
+    ])('approves not %s', (_, details) =>
+      given(authorization, ...before)
+        .when(tapped(details))
+        .refuses('invalid_request'),
+    );
+    test('given twice is given once, and not followed by another', () => {
+      given(authorization, ...before, approvedOf(less), issued)
+        .when(tapped([less], [less]))
+        .then();
+      for (const other of [null, [reading], [less, less]])
+        given(authorization, ...before, approvedOf(less), issued)
+          .when(tapped(other, [less]))
+          .refuses('conflict');
+    });
+  });
   test('over a consent that has changed is refused', () => {
     given(authorization, ...before)
       .when(answers({}, consentAt(1)))

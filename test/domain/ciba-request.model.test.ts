@@ -109,7 +109,7 @@ const redeems = (clientId: string, consent: keyof typeof consents, at: number): 
     if (answer === 'denied' || over === 'cancelled') return 'access_denied';
     if (over === 'expired' || at >= EXPIRES_AT) return 'expired_token';
     if (answer === null || consent === 'waiting') return 'authorization_pending';
-    if (consent !== 'authorised') return 'access_denied';
+    if (consent !== 'authorised') return over === 'redeemed' ? 'invalid_grant' : 'access_denied';
     return over === 'redeemed' ? 'nothing new' : 'CibaRequestRedeemed';
   },
 });

@@ -11,7 +11,9 @@ import {
   ofPsu,
   receive,
   redeem,
+  refuseAnswer,
   retrieve,
+  type SessionAnswer,
   type SignedAnswer,
   supersedable,
 } from '../../src/domain/ciba-request/decider.ts';
@@ -19,6 +21,7 @@ import type { CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
 import type { Consent } from '../../src/domain/consent/decider.ts';
 import {
   accounts,
+  amended,
   approved,
   askedWith,
   authorised,
@@ -84,6 +87,52 @@ describe('a CIBA request is shown', () => {
     expect(lastRetrieval(request, 'phone')).toMatchObject({ digest: 'digest-2', nonce: 'nonce-2', consentRevision: 1 });
     expect(lastRetrieval(request, 'tablet')).toBeUndefined();
   });
+});
+
+describe('a CIBA request is shown and answered in a session', () => {
+  const inSession = { ...retrieved, data: { ...retrieved.data, deviceId: null, sessionId: 'session' } };
+  const byHand: SessionAnswer = {
+    verdict: 'approved',
+    psuId: 'alice',
+    deviceId: null,
+    sessionId: 'session',
+    digest: 'digest',
+    nonce: 'nonce',
+    accountIds: ['account-1'],
+    authorizationDetails: null,
+    at: 1020,
+  };
+  const inBrowser = (by: Partial<SessionAnswer> = {}) =>
+    answer({ ...byHand, ...by }, consentAt(0), accounts(['account-1', 'account-2']), detailTypes);
+  const approvedThere = {
+    ...approved,
+    data: { ...approved.data, deviceId: null, keyThumbprint: null, sessionId: 'session' },
+    personal: { ...approved.personal, answer: null },
+  };
+
+  test('beside a device', () => asked(retrieved).when(retrieve(inSession.data, inSession.personal.shown)).then(inSession));
+  test('with the session as evidence', () => asked(inSession).when(inBrowser()).then(approvedThere));
+  test('once: the same answer again is nothing new', () => asked(inSession, approvedThere).when(inBrowser()).then());
+  test('not over what a device was shown', () => asked(retrieved).when(inBrowser()).refuses('conflict'));
+  test('not over what another session was shown', () =>
+    asked(inSession)
+      .when(inBrowser({ sessionId: 'other' }))
+      .refuses('conflict'));
+  test('at most 30 times in sessions, however often on devices', () => {
+    const often = Array.from({ length: 30 }, (_, n) => ({ ...inSession, data: { ...inSession.data, sessionId: `session-${n}` } }));
+    const [inAnother, onPhone] = [retrieve(inSession.data, 'shown'), retrieve(retrieved.data, retrieved.personal.shown)];
+    asked(...often)
+      .when(inAnother)
+      .refuses('conflict');
+    asked(...often)
+      .when(onPhone)
+      .then(retrieved);
+  });
+  test('not by another PSU', () =>
+    asked(inSession)
+      .when(inBrowser({ psuId: 'bob' }))
+      .refuses('not_found'));
+  test('not after a device has answered', () => asked(retrieved, inSession, approved).when(inBrowser()).refuses('conflict'));
 });
 
 const tap: SignedAnswer = {
@@ -153,6 +202,40 @@ describe('a CIBA request that was answered', () => {
     asked(retrieved, approved).when(fromTablet).refuses('conflict');
     asked(retrieved, approved).when(overAnother).refuses('conflict');
   });
+  test('takes the same answer of another device that was shown the same consent, and no other', () => {
+    const onTablet = (data: object = {}) => ({
+      ...retrieved,
+      data: { ...retrieved.data, deviceId: 'tablet', digest: 'digest-2', nonce: 'nonce-2', ...data },
+    });
+    const fromTablet = (by: object = {}) => answers({ deviceId: 'tablet', digest: 'digest-2', nonce: 'nonce-2', ...by });
+    asked(retrieved, onTablet(), approved).when(fromTablet()).then();
+    for (const other of [{ verdict: 'denied', accountIds: [] }, { accountIds: ['account-2'] }, { nonce: 'nonce-3' }])
+      asked(retrieved, onTablet(), approved).when(fromTablet(other)).refuses('conflict');
+    const overAmended = onTablet({ consentRevision: 5 });
+    asked(retrieved, overAmended, approved).when(fromTablet()).refuses('conflict');
+  });
+});
+
+describe('a signed answer that was refused', () => {
+  const refused: Extract<CibaRequestFact, { type: 'AnswerRefused' }> = {
+    type: 'AnswerRefused',
+    data: { deviceId: 'other phone', reason: 'device', at: 1015 },
+  };
+  const refuses = refuseAnswer(refused.data);
+
+  test('is recorded, and leaves the request as it was', () => {
+    asked(retrieved).when(refuses).then(refused);
+    asked(retrieved, refused).when(yes).then(approved);
+  });
+  test('is recorded ten times at most', () => {
+    asked(...Array.from({ length: 9 }, () => refused))
+      .when(refuses)
+      .then(refused);
+    asked(...Array.from({ length: 10 }, () => refused))
+      .when(refuses)
+      .then();
+  });
+  test('is none of a request that there is not', () => given(cibaRequest).when(refuses).then());
 });
 
 describe('an answer is over what its device was shown last', () => {
@@ -263,11 +346,12 @@ describe('a CIBA request yields tokens only for its consent', () => {
     ['still waits', consentAfter(lodged)],
   ])('not yet while the consent %s', (_, consent) => {
     const early = poll({ consent });
-    asked(approved).when(early).refuses('authorization_pending');
-    asked(approved, redeemed).when(early).refuses('authorization_pending');
+    asked(retrieved, approved).when(early).refuses('authorization_pending');
+    asked(retrieved, approved, redeemed).when(early).refuses('authorization_pending');
   });
 
   test.each([
+    ['was amended after it was shown', consentAfter(lodged, amended)],
     ['was authorised by another request', consentAfter(lodged, authorisedBy('another'))],
     ['was rejected', consentAfter(lodged, rejected)],
     ['was revoked', consentAfter(lodged, authorised, revoked)],
@@ -275,8 +359,8 @@ describe('a CIBA request yields tokens only for its consent', () => {
     ['has expired', consentAfter(lodged, authorised, ended)],
   ])('not when the consent %s', (_, consent) => {
     const vain = poll({ consent });
-    asked(approved).when(vain).refuses('access_denied');
-    asked(approved, redeemed).when(vain).refuses('access_denied');
+    asked(retrieved, approved).when(vain).refuses('access_denied');
+    asked(retrieved, approved, redeemed).when(vain).refuses('invalid_grant');
   });
 });
 

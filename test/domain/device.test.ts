@@ -1,6 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
-import { activeDevice, device, offer, pushTokenDied, register, replacePushToken, revoke } from '../../src/domain/device/decider.ts';
+import {
+  activeDevice,
+  device,
+  type OfferedDevice,
+  offer,
+  pushTokenDied,
+  type RegisteredDevice,
+  type Registration,
+  register,
+  rename,
+  replacePushToken,
+  revoke,
+} from '../../src/domain/device/decider.ts';
+import { describedAs, pushTokenOf } from '../../src/domain/device/described.ts';
 import { type DeviceFact, devicePublicKey } from '../../src/domain/device/events.ts';
+import type { Sealed } from '../../src/domain/ports/sealer.ts';
 import { expectRefusal, given, personalPart, stateOf } from '../support/given.ts';
 
 type Fact<T extends DeviceFact['type']> = Extract<DeviceFact, { type: T }>;
@@ -9,10 +23,11 @@ const publicKey = { kty: 'EC' as const, crv: 'P-256' as const, x: 'x'.repeat(43)
 const offered: Fact<'DeviceEnrolmentOffered'> = {
   type: 'DeviceEnrolmentOffered',
   data: { psuId: 'alice', challengeHash: 'challenge', at: 1000, expiresAt: 1300 },
+  personal: null,
 };
 const registered: Fact<'DeviceRegistered'> = {
   type: 'DeviceRegistered',
-  data: { psuId: 'alice', publicKey, keyThumbprint: 'key', hasPushToken: true, at: 1010 },
+  data: { psuId: 'alice', publicKey, keyThumbprint: 'key', dialect: 'countersign', hasPushToken: true, at: 1010 },
   personal: { name: 'My phone', model: 'Model 1', pushToken: 'token-1' },
 };
 const replaced: Fact<'DevicePushTokenReplaced'> = {
@@ -26,19 +41,29 @@ const died = (tokenRevision: number): Fact<'DevicePushTokenDied'> => ({
 });
 const revoked: Fact<'DeviceRevoked'> = { type: 'DeviceRevoked', data: { psuId: 'alice', by: 'psu', at: 1040 } };
 
-const registration = {
+// What `given` sealed is as it was.
+const asSealed = { seal: () => '', open: ({ text }: Sealed) => text };
+
+const registration: Registration = {
   challengeHash: 'challenge',
   publicKey,
   keyThumbprint: 'key',
+  dialect: 'countersign' as const,
   name: 'My phone',
   model: 'Model 1',
-  pushToken: 'token-1' as string | null,
+  pushToken: 'token-1',
   at: 1010,
 };
-const registers = (by: Partial<typeof registration> = {}) => register({ ...registration, ...by });
+const tokenInUse = (state: RegisteredDevice) => pushTokenOf(state, asSealed);
+const registers = (by: Partial<Registration> = {}) => register({ ...registration, ...by }, tokenInUse);
 
 describe('a device is offered an enrolment', () => {
   test('by its PSU', () => given(device).when(offer(offered.data)).then(offered));
+  test('with a challenge that the device signs and does not send', () => {
+    const kept = { ...offered, personal: { challenge: 'signed, not sent' } };
+    given(device).when(offer(offered.data, 'signed, not sent')).then(kept);
+    expect(personalPart((stateOf(device, kept) as OfferedDevice).challenge as Sealed)).toEqual(kept.personal);
+  });
   test('once', () => {
     for (const past of [[offered], [offered, registered], [offered, registered, revoked]])
       given(device, ...past)
@@ -80,10 +105,62 @@ describe('a device is registered', () => {
     given(device, offered, registered)
       .when(registers({ at: 1011 }))
       .then());
+  test('the same key with another push token has that from then on, while the offer is good', () => {
+    const again = registers({ pushToken: 'token-2', at: 1020 });
+    given(device, offered, registered).when(again).then(replaced);
+    given(device, offered, registered, replaced).when(again).then();
+    given(device, offered, registered)
+      .when(registers({ pushToken: null }))
+      .then();
+    given(device, offered, registered)
+      .when(registers({ pushToken: 'token-2', at: 1300 }))
+      .refuses('gone');
+    given(device, offered, registered)
+      .when(registers({ pushToken: 'token-2', challengeHash: 'other' }))
+      .refuses('not_found');
+  });
+  test('in one dialect', () =>
+    given(device, offered, registered)
+      .when(registers({ dialect: 'push' }))
+      .refuses('not_found'));
   test('no second key by the same offer', () => given(device, offered, registered).when(withAnotherKey).refuses('not_found'));
   test('not again once it was revoked, with whatever key', () => {
     given(device, offered, registered, revoked).when(registers()).refuses('not_found');
     given(device, offered, registered, revoked).when(withAnotherKey).refuses('not_found');
+  });
+});
+
+describe('a phone of the reference', () => {
+  const rsa = { kty: 'RSA' as const, n: 'n'.repeat(342), e: 'AQAB' };
+
+  test('is registered with an RSA key and its dialect', () =>
+    given(device, offered)
+      .when(registers({ publicKey: rsa, dialect: 'push-auth' }))
+      .then({ ...registered, data: { ...registered.data, publicKey: rsa, dialect: 'push-auth' } }));
+});
+
+describe('a device is renamed', () => {
+  const renamed: Fact<'DeviceRenamed'> = { type: 'DeviceRenamed', data: { psuId: 'alice', at: 1020 }, personal: { name: 'Other' } };
+
+  test('by its PSU', () =>
+    given(device, offered, registered)
+      .when(rename('Other', 'alice', 1020))
+      .then(renamed));
+  test('and has that name, with its model and its token', () =>
+    expect(describedAs(activeDevice(stateOf(device, offered, registered, renamed)), asSealed)).toEqual({
+      name: 'Other',
+      model: 'Model 1',
+    }));
+  test('not by another PSU, nor once it is revoked', () => {
+    given(device, offered, registered)
+      .when(rename('Other', 'bob', 1020))
+      .refuses('not_found');
+    given(device, offered, registered, revoked)
+      .when(rename('Other', 'alice', 1050))
+      .refuses('not_found');
+    given(device, offered)
+      .when(rename('Other', 'alice', 1020))
+      .refuses('not_found');
   });
 });
 

@@ -55,6 +55,7 @@ describe('an event type with three versions', () => {
       revision: 4,
       position: 17,
       recordedAt: 99,
+      actor: { kind: 'engine', id: 'test' },
       correlationId: 'story',
       sealed: null,
     });

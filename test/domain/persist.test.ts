@@ -38,11 +38,11 @@ const answered = async (
   details: { asked?: AuthorizationDetail[]; approved?: AuthorizationDetail[] } = {},
 ): Promise<string> => {
   const revision = consentOrigin === 'lodged' ? 0 : -1;
-  if (consentOrigin === 'lodged') await decide(consent, 'consent-1', lodge(lodged.data), command());
+  if (consentOrigin === 'lodged') await decide(consent, 'consent-1', lodge(lodged.data, null), command());
   await decide(cibaRequest, 'request-1', receive({ ...received.data, consentOrigin }, askedWith(null)), command());
   await decide(cibaRequest, 'request-1', retrieve({ ...retrieved.data, consentRevision: revision }, 'shown'), command());
-  const { psuId, deviceId, digest, nonce } = retrieved.data;
-  const signed = { psuId, deviceId, digest, nonce, keyThumbprint: 'key', jws: 'jws', at: 1020 };
+  const { psuId, digest, nonce } = retrieved.data;
+  const signed = { psuId, deviceId: 'phone', digest, nonce, keyThumbprint: 'key', jws: 'jws', at: 1020 };
   const by = { ...signed, verdict, accountIds: ['account-1'], authorizationDetails: details.approved ?? null };
   const parts = { ...accounts(['account-1']), asked: () => details.asked ?? null };
   const { eventIds } = await decide(cibaRequest, 'request-1', answer(by, consentAt(revision), parts, detailTypes), command());
@@ -89,7 +89,7 @@ describe('an answer that was recorded becomes the consent’s', () => {
   test('as a no, too', async () => {
     await answered('denied', 'lodged');
     await persistOf();
-    expect(await load(consent, 'consent-1')).toMatchObject({ status: 'rejected', rejectedBy: 'request-1' });
+    expect(await load(consent, 'consent-1')).toMatchObject({ status: 'rejected', rejectedBy: { requestId: 'request-1' } });
   });
 
   test('but a no begins no consent', async () => {
@@ -114,7 +114,7 @@ describe('an answer that was recorded becomes the consent’s', () => {
 
 describe('without an answer nothing becomes of it', () => {
   test('before the answer', async () => {
-    await decide(consent, 'consent-1', lodge(lodged.data), command());
+    await decide(consent, 'consent-1', lodge(lodged.data, null), command());
     await decide(cibaRequest, 'request-1', receive(received.data, askedWith(null)), command());
     await persistOf();
     expect(await load(consent, 'consent-1')).toMatchObject({ status: 'awaitingAuthorisation' });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type * as z from 'zod';
+import { OWN_WORDS, REFERENCE_WORDS } from '../../src/domain/client/error-words.ts';
 import { checkMetadata, clientMetadata, profileOf } from '../../src/domain/client/metadata.ts';
-import { AUTH_METHODS, type AuthMethod, PROFILE_NAMES, type ProfileName } from '../../src/domain/client/profiles.ts';
+import { AUTH_METHODS, type AuthMethod, PROFILE_NAMES, PROFILES, type ProfileName } from '../../src/domain/client/profiles.ts';
 import { expectRefusal } from '../support/given.ts';
 
 const key = { kty: 'EC' as const, crv: 'P-256', x: 'x', y: 'y' };
@@ -72,6 +73,8 @@ describe('client metadata', () => {
     ['a set with an unknown member', { jwks: { keys: [key], jku: 'https://example.com' } }],
     ['too many keys', { jwks: { keys: Array.from({ length: 21 }, () => key) } }],
     ['a shared key', { jwks: { keys: [{ kty: 'oct', k: 'c2VjcmV0' }] } }],
+    ['a key without end', { jwks: { keys: [{ ...key, own: JSON.parse(`${'['.repeat(6000)}${']'.repeat(6000)}`) }] } }],
+    ['a key with half a character', { jwks: { keys: [{ ...key, kid: '\ud800' }] } }],
     ['a key without a type', { jwks: { keys: [{ crv: 'P-256', x: 'x', y: 'y' }] } }],
   ])('cannot hold %s', (_, given) => expect(clientMetadata.safeParse({ ...minimal, ...given }).success).toBe(false));
 
@@ -159,6 +162,7 @@ describe('a profile', () => {
   test.each<[string, Partial<z.input<typeof clientMetadata>>]>([
     ['ping for a FAPI client', PING],
     ['push for a plain one', { ...PING, profile: 'plain', backchannel_token_delivery_mode: 'push' }],
+    ['an endpoint that nobody calls, in wso2-compat', { ...PING, profile: 'wso2-compat', backchannel_token_delivery_mode: 'poll' }],
     ['FAPI 2 with DPoP and EdDSA', { ...DPOP, token_endpoint_auth_signing_alg: 'EdDSA' }],
     ['keys by reference', { jwks: null, jwks_uri: 'https://tpp.example/jwks' }],
     ['the code flow', { grant_types: ['authorization_code'], response_types: ['code'], redirect_uris: ['https://tpp.example/'] }],
@@ -171,6 +175,51 @@ describe('a profile', () => {
       senderConstraint: 'certificate',
       requestObjectSeconds: 3600,
     }));
+  test('wso2-compat paces, times and refuses as the reference does', () =>
+    expect(profileOf(checked({ jwks, profile: 'wso2-compat' }))).toMatchObject({
+      cibaTimes: { intervalSeconds: 2, expirySeconds: 3600 },
+      slowDownSeconds: 3,
+      expiryFirst: true,
+      requestObjectAudience: 'one of issuer and endpoints',
+      hintWithTenant: true,
+      requestObjectSkew: { ahead: 300, behind: 300 },
+      refusedParameters: ['login_hint_token', 'actor_token'],
+      notificationChannels: ['external'],
+      errorWords: REFERENCE_WORDS,
+      registration: 'reference',
+    }));
+  test.each<[ProfileName, (typeof PROFILES)[ProfileName]['selfRegistration']['inProduction'], readonly AuthMethod[]]>([
+    ['fapi-ciba', 'yes', ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']],
+    ['fapi1-advanced', 'yes', ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']],
+    ['fapi2', 'yes', ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']],
+    ['wso2-compat', 'with a software statement', ['private_key_jwt', 'tls_client_auth']],
+    ['plain', 'no', AUTH_METHODS],
+  ])('%s is had by registering oneself in production: %s', (profile, inProduction, authMethods) =>
+    expect(PROFILES[profile].selfRegistration).toMatchObject({ inProduction, authMethods }),
+  );
+  test.each<[ProfileName, (typeof PROFILES)[ProfileName]['selfRegistration']['certificateBound'], boolean]>([
+    ['fapi-ciba', 'yes', false],
+    ['fapi1-advanced', 'yes', false],
+    ['fapi2', 'yes', false],
+    ['wso2-compat', 'in production', true],
+    ['plain', 'no', false],
+  ])('%s: tokens bound where nobody says so: %s; one client for each piece of software: %p', (profile, certificateBound, onePerSoftware) =>
+    expect(PROFILES[profile].selfRegistration).toMatchObject({ certificateBound, onePerSoftware }),
+  );
+  test.each(PROFILE_NAMES.filter((name) => name !== 'wso2-compat'))('%s keeps to the specifications', (profile) =>
+    expect(PROFILES[profile]).toMatchObject({
+      cibaTimes: null,
+      slowDownSeconds: 5,
+      expiryFirst: false,
+      requestObjectAudience: 'issuer',
+      hintWithTenant: false,
+      requestObjectSkew: { ahead: 60, behind: 0 },
+      refusedParameters: [],
+      notificationChannels: null,
+      errorWords: OWN_WORDS,
+      registration: 'RFC 7591',
+    }),
+  );
   test('plain takes parameters as they are', () =>
     expect(profileOf(checked({ jwks, profile: 'plain' }))).toMatchObject({
       signedRequestRequired: false,

@@ -3,7 +3,7 @@ import { detailTypes } from '../../src/domain/authorization-details/registered.t
 import { client, disable, register, replaceOwn } from '../../src/domain/client/decider.ts';
 import type { ClientFact } from '../../src/domain/client/events.ts';
 import type { ClientMetadata } from '../../src/domain/client/metadata.ts';
-import { PROFILE_NAMES, type ProfileName } from '../../src/domain/client/profiles.ts';
+import { AUTH_METHODS, PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../src/domain/client/profiles.ts';
 import { ownMetadata } from '../../src/domain/client/self-registration.ts';
 import { checkStatement, softwareStatement } from '../../src/domain/client/software-statement.ts';
 import { wantedOf } from '../../src/domain/client/wanted.ts';
@@ -11,17 +11,30 @@ import { expectRefusal, given } from '../support/given.ts';
 
 const jwks = { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y' }] };
 const keyed = { jwks, token_endpoint_auth_method: 'private_key_jwt', client_name: 'A TPP' };
-const own = (members: Readonly<Record<string, unknown>>, profile: ProfileName = 'plain', claims: object | null = null, proven = false) =>
+const own = (
+  members: Readonly<Record<string, unknown>>,
+  profile: ProfileName = 'plain',
+  claims: object | null = null,
+  proven = false,
+  production = false,
+) =>
   ownMetadata({
     wanted: wantedOf(members),
     statement: claims && softwareStatement('text', { iss: 'directory', iat: 1000, software_id: 'software', ...claims }),
-    ...{ proven, profile, clientId: 'client-1', detailTypes },
+    ...{ proven, profile, production, clientId: 'client-1', detailTypes, requiredMembers: [] },
   });
 
 describe('what a client registers itself with', () => {
   test.each(PROFILE_NAMES)('is bound as the profile %s binds it, unless it says so', (profile) => {
     const bound = profile !== 'plain' && profile !== 'wso2-compat';
     expect(own(keyed, profile)).toMatchObject({ tls_client_certificate_bound_access_tokens: bound, dpop_bound_access_tokens: false });
+  });
+  test.each(PROFILE_NAMES)('is bound in production with the profile %s, unless that is plain or it says so', (profile) => {
+    const bound = (members: object) => own({ ...keyed, ...members }, profile, null, false, true).tls_client_certificate_bound_access_tokens;
+    expect(bound({})).toBe(profile !== 'plain');
+    if (PROFILES[profile].senderConstraint !== 'as registered') return;
+    expect(bound({ tls_client_certificate_bound_access_tokens: false })).toBe(false);
+    expect(bound({ dpop_bound_access_tokens: true })).toBe(false);
   });
   test('is bound by DPoP in FAPI 2 where it says so', () =>
     expect(own({ ...keyed, dpop_bound_access_tokens: true }, 'fapi2')).toMatchObject({
@@ -31,6 +44,15 @@ describe('what a client registers itself with', () => {
     expect(own({ ...keyed, resource_server: true, profile: 'plain', software_statement: 'x' }, 'fapi-ciba')).toMatchObject({
       ...{ resource_server: false, profile: 'fapi-ciba', software_statement: null },
     }));
+  test.each(PROFILE_NAMES.flatMap((profile) => AUTH_METHODS.map((method) => [profile, method] as const)))(
+    'has in the profile %s the authentication %s, if those who register themselves may',
+    (profile, method) => {
+      const members = { ...keyed, token_endpoint_auth_method: method, tls_client_auth_subject_dn: 'CN=tpp' };
+      const { authMethods }: Profile['selfRegistration'] = PROFILES[profile].selfRegistration;
+      if (authMethods.includes(method)) expect(own(members, profile)).toMatchObject({ token_endpoint_auth_method: method });
+      else expectRefusal(() => own(members, profile), 'invalid_client_metadata');
+    },
+  );
   test('takes null for not said', () =>
     expect(own({ ...keyed, scope: null, contacts: null })).toMatchObject({ scope: 'openid accounts', contacts: [] }));
   test('takes nothing from what every object has', () => expect(Object.keys(wantedOf({}))).toEqual([]));

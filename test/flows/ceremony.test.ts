@@ -63,10 +63,11 @@ describe('a ceremony', () => {
     expect(await introspect()).toEqual({ active: false });
 
     const types = (await tested.log()).filter((event) => !/^(client|signingKey)-/.test(event.stream)).map((event) => event.type);
-    expect(types.slice(0, 8)).toEqual([
+    expect(types.slice(0, 9)).toEqual([
       'GrantOpened',
       'AccessTokenIssued',
       'ConsentLodged',
+      'AuthenticationSucceeded',
       'DeviceEnrolmentOffered',
       'DeviceRegistered',
       'CibaRequestReceived',

@@ -124,7 +124,7 @@ describe.each([
         supersedes: null,
       };
       await decide(cibaRequest, id, receive(received, askedWith(null)), command());
-      const shown = { psuId: 'psu', deviceId: 'phone', digest: 'digest', nonce: 'nonce', consentRevision: -1, at };
+      const shown = { psuId: 'psu', deviceId: 'phone', sessionId: null, digest: 'digest', nonce: 'nonce', consentRevision: -1, at };
       await decide(cibaRequest, id, retrieve(shown, 'shown'), command());
       // The clocks of two nodes differ by a second: for one the request lives, for the other it is over.
       const decisions = {

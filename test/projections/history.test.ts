@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
+import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
 import { authorization } from '../../src/domain/authorization/decider.ts';
 import { type DomainEvent, decode, families } from '../../src/domain/catalogue.ts';
@@ -8,24 +9,30 @@ import { client, type RegisteredClient } from '../../src/domain/client/decider.t
 import { consent, waits } from '../../src/domain/consent/decider.ts';
 import { makeLoad } from '../../src/domain/decide.ts';
 import { device } from '../../src/domain/device/decider.ts';
+import { describedAs } from '../../src/domain/device/described.ts';
+import { eventNotification } from '../../src/domain/event-notification/decider.ts';
 import { grant } from '../../src/domain/grant/decider.ts';
 import { includes } from '../../src/domain/grant/hashes.ts';
 import { notification } from '../../src/domain/notification/decider.ts';
 import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store.ts';
 import type { Rows } from '../../src/domain/ports/rows.ts';
-import { projections } from '../../src/projections/all.ts';
+import { projectionsOver } from '../../src/projections/all.ts';
 import { findClient } from '../../src/projections/client-lookup.ts';
 import { consentStreams } from '../../src/projections/consent-history.ts';
 import { persistsDue } from '../../src/projections/consent-lookup.ts';
 import { devicesOf } from '../../src/projections/device-lookup.ts';
+import { notificationsToMake, openNotifications } from '../../src/projections/event-notifications.ts';
 import { notificationsDueAt } from '../../src/projections/notifications-due.ts';
-import { findPending, pendingCount } from '../../src/projections/pending-requests.ts';
+import { findPending, findWaiting, pendingCount } from '../../src/projections/pending-requests.ts';
+import { phonesOf } from '../../src/projections/phone-lookup.ts';
 import type { Projection } from '../../src/projections/projection.ts';
 import { runProjections } from '../../src/projections/runner.ts';
 import { findToken, revocationsDue } from '../../src/projections/token-lookup.ts';
 import { writeHistory } from '../support/history.ts';
 
 const CEREMONIES = 600;
+const sealer = psuKeys(':memory:', Buffer.alloc(32, 1));
+const projections = projectionsOver(sealer);
 let store: EventStore;
 let log: readonly StoredEvent[];
 /** The rows that followed the log while it was written. */
@@ -41,7 +48,7 @@ beforeAll(async () => {
   store = inMemoryEventStore();
   followed = sqliteRows(':memory:');
   const running = await run(followed);
-  await writeHistory(store, { ceremonies: CEREMONIES, seed: 7 });
+  await writeHistory(store, { ceremonies: CEREMONIES, seed: 7, sealer });
   log = await store.readAll(0, 1_000_000);
   await running.reached(log.length);
   running.stop();
@@ -100,6 +107,8 @@ describe('the read models say what the streams say', () => {
     log.map(decode).filter((event): event is Extract<DomainEvent, { type: T }> => event.type === type);
   const consentEnded = async (consentId: string | null) =>
     consentId !== null && ['revoked', 'expired'].includes((await load(consent, consentId)).status);
+  const amendedSince = (requestId: string | null) =>
+    eventsOf('ConsentAmended').some(({ data }) => data.endedRequests.includes(String(requestId)));
   const clientEnded = async (clientId: string) => (await load(client, clientId)).status === 'disabled';
 
   test('of every client', async () => {
@@ -121,6 +130,10 @@ describe('the read models say what the streams say', () => {
       if (state.status !== 'active') continue;
       const hasToken = state.token !== null && (state.token.type === 'DevicePushTokenReplaced' || withToken.has(deviceId));
       expected.set(state.psuId, [...(expected.get(state.psuId) ?? []), `${deviceId} ${hasToken ? 1 : 0}`]);
+      const seen = phonesOf(followed, state.psuId).find((phone) => phone.deviceId === deviceId);
+      expect(seen && { name: seen.name, model: seen.model }).toEqual(
+        state.dialect === 'countersign' ? undefined : (describedAs(state, sealer) ?? undefined),
+      );
     }
     for (const [psuId, devices] of expected)
       expect(
@@ -132,11 +145,17 @@ describe('the read models say what the streams say', () => {
   });
 
   test('of every request', async () => {
+    const lastAt = Math.max(...eventsOf('CibaRequestApproved').map(({ data }) => data.at));
     const pending = new Map<string, number>();
     for (const requestId of idsOf('cibaRequest')) {
       const state = await load(cibaRequest, requestId);
       if (state.status === 'absent') throw new Error(requestId);
       expect([requestId, findPending(followed, requestId) !== undefined]).toEqual([requestId, state.status === 'pending']);
+      const of = await load(consent, state.consentId);
+      const agreed = of.status === 'awaitingFurtherAuthorisation' && of.authorisations.some((one) => one.requestId === requestId);
+      const stillWaits = state.status === 'pending' || (agreed && state.expiresAt > lastAt);
+      if (state.expiresAt > lastAt || !agreed)
+        expect([requestId, findWaiting(followed, requestId) !== undefined]).toEqual([requestId, stillWaits]);
       pending.set(state.clientId, (pending.get(state.clientId) ?? 0) + (state.status === 'pending' ? 1 : 0));
     }
     for (const [clientId, count] of pending) expect(pendingCount(followed, clientId)).toBe(count);
@@ -153,18 +172,23 @@ describe('the read models say what the streams say', () => {
         expires_at: state.expiresAt,
       });
     }
+    const isOwed = async (requestId: string, consentId: string, { consentRevision }: { consentRevision: number }): Promise<boolean> => {
+      const state = await load(consent, consentId);
+      const given = state.status !== 'absent' && state.authorisations.some((one) => one.requestId === requestId);
+      return waits(state, consentRevision) && !given;
+    };
     const owed: string[] = [];
     for (const requestId of idsOf('cibaRequest')) {
       const state = await load(cibaRequest, requestId);
       if (state.status === 'absent' || state.answer === null || (state.answer.verdict === 'denied' && state.consentOrigin === 'request'))
         continue;
-      if (waits(await load(consent, state.consentId))) owed.push(requestId);
+      if (await isOwed(requestId, state.consentId, state.answer)) owed.push(requestId);
     }
     for (const requestId of idsOf('authorization')) {
       const state = await load(authorization, requestId);
       if (state.status === 'absent' || state.answer === null || (state.answer.verdict === 'denied' && state.consentOrigin === 'request'))
         continue;
-      if (waits(await load(consent, state.consentId))) owed.push(requestId);
+      if (await isOwed(requestId, state.consentId, state.answer)) owed.push(requestId);
     }
     expect(
       persistsDue(followed, Number.MAX_SAFE_INTEGER, 1000)
@@ -178,7 +202,7 @@ describe('the read models say what the streams say', () => {
     for (const grantId of idsOf('grant')) {
       const state = await load(grant, grantId);
       if (state.status === 'absent') throw new Error(grantId);
-      const ended = (await consentEnded(state.consentId)) || (await clientEnded(state.clientId));
+      const ended = (await consentEnded(state.consentId)) || amendedSince(state.requestId) || (await clientEnded(state.clientId));
       if (state.status === 'open' && ended) due.push(grantId);
       for (const { id, data } of eventsOf('AccessTokenIssued').filter((event) => event.id === grantId)) {
         const lives = state.status === 'open' && !ended && !includes(state.revokedTokens, data.tokenHash);
@@ -198,12 +222,19 @@ describe('the read models say what the streams say', () => {
   });
 
   test('of every notification that is owed to a client', async () => {
+    let held = 0;
     for (const mode of ['ping', 'push'] as const) {
       const owed: string[] = [];
       for (const requestId of idsOf('cibaRequest')) {
         const state = await load(cibaRequest, requestId);
         if (state.status === 'absent' || state.status === 'pending' || state.deliveryMode !== mode) continue;
         const { status } = await load(notification, requestId);
+        const of = await load(consent, state.consentId);
+        const given = of.status === 'awaitingFurtherAuthorisation' && of.authorisations.some((one) => one.requestId === requestId);
+        if (given) {
+          held += 1;
+          continue;
+        }
         const undelivered = mode === 'push' && status === 'rejected' && (await load(grant, requestId)).status === 'open';
         if (status === 'open' || undelivered) owed.push(requestId);
       }
@@ -215,6 +246,25 @@ describe('the read models say what the streams say', () => {
         const all = due.filter((one) => one.clientId === clientId);
         expect(few.filter((one) => one.clientId === clientId)).toHaveLength(Math.min(2, all.length));
       }
+    }
+    expect(held).toBeGreaterThan(0);
+  });
+
+  test('of every event notification, and of the changes of consents that are still to be told', async () => {
+    const open = new Map<string, string[]>();
+    for (const id of idsOf('eventNotification')) {
+      const state = await load(eventNotification, id);
+      if (state.status === 'open') open.set(state.clientId, [...(open.get(state.clientId) ?? []), id]);
+    }
+    expect(open.size).toBeGreaterThan(0);
+    for (const [clientId, ids] of open)
+      if (!(await clientEnded(clientId))) expect(openNotifications(followed, clientId, 10_000).toSorted()).toEqual(ids.toSorted());
+    const told = new Set(eventsOf('EventNotificationCreated').map(({ data }) => data.changeId));
+    const toTell = notificationsToMake(followed, 10_000);
+    expect(toTell).not.toEqual([]);
+    for (const { changeId, clientId, consentId } of toTell) {
+      expect(told.has(changeId)).toBe(false);
+      expect(await load(consent, consentId)).toMatchObject({ clientId });
     }
   });
 

@@ -61,7 +61,14 @@ const node = async (answer: Answer = takes) => {
   const faults: unknown[] = [];
   // Tokens need no real signature here: what they say is tested elsewhere.
   const signer = { ...temporarySigningKeys(), sign: async () => systemIds.secret() };
-  const settings = { issuer: '', audience: '', accessTokenSeconds: 600, idTokenSeconds: 600, refreshTokenSeconds: 600 };
+  const settings = {
+    issuer: '',
+    audience: '',
+    consentIdClaim: 'consent_id',
+    accessTokenSeconds: 600,
+    idTokenSeconds: 600,
+    refreshTokenSeconds: 600,
+  };
   const tokens = makeTokens({ signer, ids: systemIds, settings });
   const deps = { ...ports, ...world, rows, outbound };
   return {
@@ -174,6 +181,49 @@ describe('an approval is told', () => {
     expect(world.calls).toHaveLength(again ? 2 : 1);
     expect(await world.facts(...ATTEMPTS)).toMatchObject(Array(again ? 2 : 1).fill({ reason, status: null }));
     expect(world.due('ping')).toEqual([]);
+  });
+});
+
+describe('a consent that two must agree to', () => {
+  const joint = async (mode: 'ping' | 'push') => {
+    const world = await node();
+    await world.react();
+    await world.offerEnrolment('other-phone', 'bob');
+    await world.registerDevice('other-phone', null);
+    await world.lodgeJoint('c-1', mode, ['alice', 'bob']);
+    await world.uploadFile('c-1', 'file');
+    const agree = async (requestId: string, psuId: string, deviceId: string) => {
+      await world.ask(requestId, { clientId: mode, psuId, consentId: 'c-1', deliveryMode: mode });
+      await world.show(requestId, deviceId);
+      await world.answer(requestId, deviceId, 'approved');
+      await world.persist(requestId);
+      await settled();
+    };
+    await agree('r-alice', 'alice', 'phone');
+    await world.pass(100);
+    return { world, bobAgrees: () => agree('r-bob', 'bob', 'other-phone') };
+  };
+
+  test.each(['ping', 'push'] as const)(
+    'is told in the mode %s when the last has, once for each, and not looked at before',
+    async (mode) => {
+      const { world, bobAgrees } = await joint(mode);
+      expect([world.calls, world.due(mode)]).toEqual([[], []]);
+      await bobAgrees();
+      await world.pass(100);
+      expect(bodies(world.calls).toSorted()).toEqual([authReqIdOf('r-alice'), authReqIdOf('r-bob')].toSorted());
+      expect(world.due(mode)).toEqual([]);
+    },
+  );
+
+  test.each([
+    ['is revoked', 'revokeConsent'],
+    ['is amended', 'amendConsent'],
+  ] as const)('is told when it %s instead', async (_, what) => {
+    const { world } = await joint('ping');
+    await world[what]('c-1', 'other terms');
+    await settled();
+    expect(bodies(world.calls)).toEqual([authReqIdOf('r-alice')]);
   });
 });
 

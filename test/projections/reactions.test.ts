@@ -1,10 +1,14 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { Subject } from 'rxjs';
 import { systemIds } from '../../src/adapters/clock.ts';
+import { openConsentSteps } from '../../src/adapters/consent-steps/from-settings.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
+import { openLoginScript } from '../../src/adapters/login-script.ts';
 import { inMemoryPushSender } from '../../src/adapters/push/in-memory.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
+import { loadConfig } from '../../src/config.ts';
+import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import type { PushOutcome, PushSender, WakeUp } from '../../src/domain/ports/push-sender.ts';
 import { projections } from '../../src/projections/all.ts';
 import { pushesDue } from '../../src/projections/device-lookup.ts';
@@ -16,6 +20,7 @@ import { type Due, runReactions } from '../../src/projections/reactions/runner.t
 import { runProjections } from '../../src/projections/runner.ts';
 import { findToken } from '../../src/projections/token-lookup.ts';
 import { standingClock } from '../support/clock.ts';
+import { people } from '../support/engine.ts';
 import { steps } from '../support/steps.ts';
 
 const closing: (() => unknown)[] = [];
@@ -47,10 +52,19 @@ const node = async (sender: PushSender = inMemoryPushSender()) => {
     rows,
     faults,
     async react() {
-      const deps = { ...ports, ...world, rows, sender };
+      const deps = { ...ports, ...world, rows, pushSender: sender };
+      // Only phones of the reference are told more than that they are to look.
+      const { config } = loadConfig({ env: {}, cwd: '/nonexistent' });
+      const consentSteps = await openConsentSteps(config.consent.authorizeSteps, {
+        ...ports,
+        directory: people,
+        onFault: (_, error) => faults.push(error),
+      });
+      const loginScript = await openLoginScript(null, { psuChannel: '', onFault: (_, error) => faults.push(error) });
+      const telling = { ...config.wso2, consentSteps, detailTypes, directory: people, loginScript };
       const reactions = runReactions({
         reactions: [
-          pushToDevice(deps),
+          pushToDevice({ ...deps, ...telling }),
           finishAnswers(deps),
           expireRequests(deps),
           expireConsents(deps),
@@ -127,8 +141,8 @@ describe('a request wakes', () => {
       { pushToken: 'token of the tablet', requestId: 'r-1', ttlSeconds: 120 },
     ]);
     expect(await world.facts(...PUSHES)).toMatchObject([
-      { type: 'DevicePushAccepted', stream: 'push-r-1.phone', actor: 'push-to-device', correlationId: 'r-1', messageId: 'in-memory-r-1' },
-      { type: 'DevicePushAccepted', stream: 'push-r-1.tablet' },
+      { type: 'DevicePushAccepted', stream: 'push-r-1.phone.1', actor: 'push-to-device', correlationId: 'r-1', messageId: 'in-memory-r-1' },
+      { type: 'DevicePushAccepted', stream: 'push-r-1.tablet.1' },
     ]);
   });
 
@@ -285,7 +299,7 @@ describe('a push token that is dead', () => {
     ]);
   });
 
-  test('that was replaced while the push service was asked changes nothing', async () => {
+  test('that was replaced while the push service was asked changes nothing: the new one is tried for itself', async () => {
     const asked: [WakeUp, (outcome: PushOutcome) => void][] = [];
     const world = await node({ wake: (wakeUp) => new Promise((resolve) => asked.push([wakeUp, resolve])) });
     await world.react();
@@ -296,8 +310,94 @@ describe('a push token that is dead', () => {
     await world.ask('r-2', ALICE);
     await settled();
     expect(await world.facts('DevicePushTokenDied')).toEqual([]);
-    expect(asked.map(([{ pushToken }]) => pushToken)).toEqual(['token of the phone', 'new token']);
+    expect(asked.map(([{ pushToken, requestId }]) => [pushToken, requestId])).toEqual([
+      ['token of the phone', 'r-1'],
+      ['new token', 'r-1'],
+      ['new token', 'r-2'],
+    ]);
     for (const [, answer] of asked) answer(accepted);
+  });
+});
+
+describe('a phone of the reference, which lists nothing,', () => {
+  const BOB = { clientId: 'tpp', psuId: 'psu-bob', consentId: null } as const;
+  /** Bob has no device yet; `sent` names the tokens that were pushed to, also after minutes. */
+  const bobs = async (sender: ReturnType<typeof inMemoryPushSender> = inMemoryPushSender()) => {
+    const world = await node(sender);
+    await world.react();
+    const enrol = async (deviceId: string) => {
+      await world.offerEnrolment(deviceId, BOB.psuId);
+      await world.registerDevice(deviceId, `token of ${deviceId}`, 'push-auth');
+      await settled();
+    };
+    const sent = async () => {
+      for (let n = 0; n < 4; n += 1) await world.pass(30);
+      return sender.wakeUps.map(({ pushToken }) => pushToken);
+    };
+    return { ...world, enrol, sent };
+  };
+
+  test('is told what waits when it is enrolled, and again, once, by a new push token', async () => {
+    const world = await bobs();
+    await world.ask('r-1', BOB);
+    await world.enrol('first');
+    await world.replacePushToken('first', 'new token');
+    expect(await world.sent()).toEqual(['token of first', 'new token']);
+    expect(await world.facts(...PUSHES)).toMatchObject([
+      { type: 'DevicePushAccepted', stream: 'push-r-1.first.1', tokenRevision: 1 },
+      { type: 'DevicePushAccepted', stream: 'push-r-1.first.2', tokenRevision: 2 },
+    ]);
+    expect(world.faults).toEqual([]);
+  });
+
+  test('is told once more by a new push token what it was told when it came', async () => {
+    const world = await bobs();
+    await world.enrol('first');
+    await world.ask('r-1', BOB);
+    await settled();
+    await world.replacePushToken('first', 'new token');
+    expect(await world.sent()).toEqual(['token of first', 'new token']);
+  });
+
+  test('whose push token was dead is told once by a new one', async () => {
+    const world = await bobs(inMemoryPushSender(({ pushToken }) => (pushToken === 'new token' ? accepted : dead)));
+    await world.enrol('first');
+    await world.ask('r-1', BOB);
+    await settled();
+    await world.replacePushToken('first', 'new token');
+    expect(await world.sent()).toEqual(['token of first', 'new token']);
+  });
+
+  test.each([
+    ['while a push is owed to it', retry(100), ['token of first', 'token of second']],
+    ['after it was told', accepted, ['token of first', 'token of second']],
+  ] as const)('that is revoked %s leaves its requests to the next', async (_, outcome, tokens) => {
+    const world = await bobs(inMemoryPushSender(({ pushToken }) => (pushToken === 'token of first' ? outcome : accepted)));
+    await world.enrol('first');
+    await world.ask('r-1', BOB);
+    await settled();
+    await world.revokeDevice('first', BOB.psuId);
+    await world.enrol('second');
+    expect(await world.sent()).toEqual(tokens);
+  });
+
+  test('that is revoked leaves what only it was told to those that are there', async () => {
+    const world = await bobs();
+    await world.enrol('first');
+    await world.ask('r-1', BOB);
+    await settled();
+    await world.enrol('second');
+    expect(await world.sent()).toEqual(['token of first']);
+    await world.revokeDevice('first', BOB.psuId);
+    expect(await world.sent()).toEqual(['token of first', 'token of second']);
+  });
+
+  test('is told nothing of what has ended', async () => {
+    const world = await bobs();
+    await world.ask('r-1', BOB);
+    await world.cancel('r-1');
+    await world.enrol('first');
+    expect(await world.sent()).toEqual([]);
   });
 });
 
@@ -486,6 +586,20 @@ describe('a consent that ends', () => {
       { stream: 'cibaRequest-r-1', reason: 'consent_ended', actor: 'cancel-requests', correlationId: 'c-1' },
       { stream: 'cibaRequest-r-2', reason: 'consent_ended' },
     ]);
+    expect(waitingFor(world.rows, 'alice', 0).map((request) => request.requestId)).toEqual(['r-3']);
+  });
+
+  test.each(['approved', 'denied'] as const)('or was answered: those that wait are cancelled once it is %s', async (verdict) => {
+    const world = await node();
+    await world.react();
+    await world.lodge('c-1', 'tpp');
+    for (const requestId of ['r-1', 'r-2']) await world.ask(requestId, { ...ALICE, consentId: 'c-1' });
+    await world.ask('r-3', ALICE);
+    await world.show('r-1', 'phone');
+    await world.answer('r-1', 'phone', verdict);
+    await world.persist('r-1');
+    await settled();
+    expect(await world.facts('CibaRequestCancelled')).toMatchObject([{ stream: 'cibaRequest-r-2', reason: 'consent_ended' }]);
     expect(waitingFor(world.rows, 'alice', 0).map((request) => request.requestId)).toEqual(['r-3']);
   });
 });

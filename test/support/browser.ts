@@ -26,18 +26,18 @@ export interface Browser {
   submit(page: Visited, fields: Record<string, string>, headers?: Record<string, string>): Promise<Visited>;
 }
 
-/** The fields of a page's form that are filled in already. */
+/** The fields of a page's form that are filled in, or ticked, already. */
 export const fieldsOf = ({ text }: Pick<Visited, 'text'>): Record<string, string> =>
   Object.fromEntries(
     elementsOf(text)
-      .filter(({ name, attributes }) => name === 'input' && attributes.get('type') === 'hidden')
+      .filter(({ name, attributes }) => name === 'input' && (attributes.get('type') === 'hidden' || attributes.has('checked')))
       .map(({ attributes }) => [attributes.get('name') ?? '', attributes.get('value') ?? '']),
   );
 
-/** The values of a page's check boxes. */
+/** The ids of the accounts that a page offers. */
 export const boxesOf = ({ text }: Pick<Visited, 'text'>): readonly string[] =>
   elementsOf(text)
-    .filter(({ attributes }) => attributes.get('type') === 'checkbox')
+    .filter(({ attributes }) => attributes.get('name')?.startsWith('account.'))
     .map(({ attributes }) => attributes.get('value') ?? '');
 
 /** A browser at an engine. */

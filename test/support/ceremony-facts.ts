@@ -1,6 +1,6 @@
 import type { Asked, SealedParts } from '../../src/domain/ciba-request/decider.ts';
 import type { CibaRequestFact } from '../../src/domain/ciba-request/events.ts';
-import { type Consent, consent, type LodgedConsent } from '../../src/domain/consent/decider.ts';
+import { type Consent, consent, type LodgedConsent, ofRequest } from '../../src/domain/consent/decider.ts';
 import type { ConsentFact } from '../../src/domain/consent/events.ts';
 import { ID, stateOf } from './given.ts';
 
@@ -38,7 +38,7 @@ export const received: OfRequest<'CibaRequestReceived'> = {
 };
 export const retrieved: OfRequest<'ConsentRetrieved'> = {
   type: 'ConsentRetrieved',
-  data: { psuId: 'alice', deviceId: 'phone', digest: 'digest', nonce: 'nonce', consentRevision: 0, at: 1010 },
+  data: { psuId: 'alice', deviceId: 'phone', sessionId: null, digest: 'digest', nonce: 'nonce', consentRevision: 0, at: 1010 },
   personal: { shown: 'account-1 or account-2' },
 };
 const answered = {
@@ -46,6 +46,7 @@ const answered = {
   consentOrigin: 'lodged' as const,
   psuId: 'alice',
   deviceId: 'phone',
+  sessionId: null,
   digest: 'digest',
   keyThumbprint: 'key',
   at: 1020,
@@ -67,7 +68,8 @@ export const redeemed: OfRequest<'CibaRequestRedeemed'> = { type: 'CibaRequestRe
 /** The facts of the consent that it is about. */
 export const lodged: OfConsent<'ConsentLodged'> = {
   type: 'ConsentLodged',
-  data: { clientId: 'tpp', content: { kind: 'scope', scope: 'openid accounts' }, expiresAt: 5000, at: 900 },
+  data: { ...ofRequest({ clientId: 'tpp', scope: 'openid accounts', at: 900 }), expiresAt: 5000 },
+  personal: null,
 };
 export const authorisedBy = (requestId: string): OfConsent<'ConsentAuthorised'> => ({
   type: 'ConsentAuthorised',
@@ -80,6 +82,11 @@ export const rejected: OfConsent<'ConsentRejected'> = {
   data: { requestId: ID, psuId: 'alice', deviceId: 'phone', digest: 'digest', at: 1020 },
 };
 export const revoked: OfConsent<'ConsentRevoked'> = { type: 'ConsentRevoked', data: { by: 'psu', at: 1025 } };
+export const amended: OfConsent<'ConsentAmended'> = {
+  type: 'ConsentAmended',
+  data: { content: { kind: 'vrp' }, expiresAt: 6000, reason: 'the limit was raised', endedRequests: [], at: 1015 },
+  personal: { receipt: { Data: { ValidToDateTime: '2027-01-01T00:00:00Z' }, Risk: {} } },
+};
 export const ended: OfConsent<'ConsentExpired'> = { type: 'ConsentExpired', data: { at: 5000 } };
 
 /** The consent that it is about, after these facts. */

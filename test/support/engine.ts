@@ -2,10 +2,12 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { z } from 'zod';
 import { systemClock, systemIds } from '../../src/adapters/clock.ts';
+import { openConsentSteps } from '../../src/adapters/consent-steps/from-settings.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { jwsReader } from '../../src/adapters/jose/jws-reader.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
+import { openLoginScript } from '../../src/adapters/login-script.ts';
 import { outboundClient } from '../../src/adapters/outbound/outbound.ts';
 import { inMemoryPushSender } from '../../src/adapters/push/in-memory.ts';
 import { sqliteReplayGuard } from '../../src/adapters/replay-guard.ts';
@@ -22,6 +24,10 @@ import { type Engine, type EngineSettings, type Ports, startEngine } from '../..
 export const people: PsuDirectory = {
   findByHint: async (hint) => (['alice', 'bob'].includes(hint) ? `psu-${hint}` : null),
   exists: async (psuId) => ['psu-alice', 'psu-bob'].includes(psuId),
+  nameOf: async (psuId) => {
+    const username = psuId.replace('psu-', '');
+    return ['alice', 'bob'].includes(username) ? { username, givenName: username === 'alice' ? 'Alice' : null, familyName: null } : null;
+  },
   authenticate: async (username, password) => (username === password ? people.findByHint(username) : null),
   hasUserCode: async () => false,
   userCodeFits: async () => false,
@@ -56,7 +62,9 @@ export const testEngine = async (
   { nowMs, sandbox, ...given }: Partial<Ports> & Pick<EngineSettings, 'nowMs' | 'sandbox'> = {},
   settings: Record<string, string> = {},
 ): Promise<TestEngine> => {
-  const ports: Ports = {
+  const { config } = loadConfig({ env: settings, cwd: '/nonexistent' });
+  const faults: unknown[] = [];
+  const withoutSteps = {
     store: inMemoryEventStore(),
     rows: sqliteRows(':memory:'),
     sealer: psuKeys(':memory:', Buffer.alloc(32, 1)),
@@ -70,11 +78,13 @@ export const testEngine = async (
     ids: systemIds,
     ...given,
   };
+  const onFault = (_what: string, error: unknown) => faults.push(error);
+  const consentSteps = await openConsentSteps(config.consent.authorizeSteps, { ...withoutSteps, onFault });
+  const loginScript = await openLoginScript(config.authentication.script, { ...config.authentication, onFault });
+  const ports: Ports = { consentSteps, loginScript, ...withoutSteps };
   const server: Server = createServer((req, res) => engine.listener(req, res));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const { config } = loadConfig({ env: settings, cwd: '/nonexistent' });
-  const faults: unknown[] = [];
   const stopServer = async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -84,7 +94,7 @@ export const testEngine = async (
     mtlsBase: url.replace('127.0.0.1', 'localhost'),
     certificateOf: (req: IncomingMessage) =>
       JSON.parse((req.headers['x-test-certificate'] as string) ?? 'null') as ClientCertificate | null,
-    onFault: (_what, error) => faults.push(error),
+    onFault,
     ...(nowMs !== undefined && { nowMs }),
     sandbox,
   }).catch(async (error) => {

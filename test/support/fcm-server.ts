@@ -43,6 +43,7 @@ export type Behaviour = (res: ServerResponse, serve: () => void) => void;
 export const fcmSays = {
   unregistered: () => fcmError(404, 'NOT_FOUND', 'UNREGISTERED'),
   invalidArgument: () => fcmError(400, 'INVALID_ARGUMENT', 'INVALID_ARGUMENT'),
+  tooLarge: () => fcmError(400, 'INVALID_ARGUMENT', 'INVALID_ARGUMENT', {}, 'Android message is too big'),
   senderIdMismatch: () => fcmError(403, 'PERMISSION_DENIED', 'SENDER_ID_MISMATCH'),
   thirdPartyAuthError: () => fcmError(401, 'UNAUTHENTICATED', 'THIRD_PARTY_AUTH_ERROR'),
   quotaExceeded: (headers = {}) => fcmError(429, 'RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED', headers),
@@ -72,11 +73,19 @@ export const answers =
     res.end(html ? body : JSON.stringify(body));
   };
 
-const fcmError = (status: number, canonical: string, errorCode: string, headers: Record<string, string> = {}): Behaviour =>
-  answers(status, googleError(status, canonical, [{ '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode }]), headers);
+const fcmError = (
+  status: number,
+  canonical: string,
+  errorCode: string,
+  headers: Record<string, string> = {},
+  message?: string,
+): Behaviour => {
+  const details = [{ '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode }];
+  return answers(status, googleError(status, canonical, details, message), headers);
+};
 
-const googleError = (code: number, status: string, details: unknown[]) => ({
-  error: { code, status, message: `${status} as the test wants it`, details },
+const googleError = (code: number, status: string, details: unknown[], message = `${status} as the test wants it`) => ({
+  error: { code, status, message, details },
 });
 
 /** Holds requests: `held` resolves when that many wait, `release` serves them. */

@@ -2,6 +2,8 @@ import { systemIds } from '../../src/adapters/clock.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { OAuthError } from '../../src/domain/oauth-error.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
+import type { Sealer } from '../../src/domain/ports/sealer.ts';
+import { type EventNotificationSteps, eventNotificationSteps } from './event-notification-steps.ts';
 import { type RedirectSteps, redirectSteps } from './redirect-steps.ts';
 import { type Steps, steps } from './steps.ts';
 
@@ -19,20 +21,25 @@ interface Chance {
  * A plausible past: people with devices, TPPs with consents, and ceremonies that run at once and take every turn that they can take.
  * What a decider refuses did not happen. The same seed makes the same story.
  */
-export const writeHistory = async (store: EventStore, { ceremonies, seed }: { ceremonies: number; seed: number }): Promise<void> => {
+export const writeHistory = async (
+  store: EventStore,
+  { ceremonies, seed, sealer = psuKeys(':memory:', Buffer.alloc(32, 1)) }: { ceremonies: number; seed: number; sealer?: Sealer },
+): Promise<void> => {
   const chance = seeded(seed);
   let at = 1_750_000_000;
   let numbers = 0;
   const ids = { ...systemIds, uuid: () => systemIds.derived(`uuid/${seed}/${++numbers}`) };
-  const ports = { store, sealer: psuKeys(':memory:', Buffer.alloc(32, 1)), clock: () => at, ids };
-  const world = { ...steps(ports), ...redirectSteps(ports) };
+  const ports = { store, sealer, clock: () => at, ids };
+  const world = { ...steps(ports), ...redirectSteps(ports), ...eventNotificationSteps(ports) };
 
   await world.changeSigningKeys();
   const stories = [
     ...Array.from({ length: CLIENTS }, (_, n) => clientStory(world, chance, `tpp-${n}`)),
+    ...Array.from({ length: CLIENTS }, (_, n) => newsStory(world, chance, `tpp-${n}`, ceremonies)),
     ...Array.from({ length: PSUS * 2 }, (_, n) => deviceStory(world, chance, `device-${n}`, `psu-${n % PSUS}`)),
     ...Array.from({ length: ceremonies }, (_, n) => ceremony(world, chance, n)),
     ...Array.from({ length: Math.ceil(ceremonies / 4) }, (_, n) => redirection(world, chance, n)),
+    ...Array.from({ length: Math.ceil(ceremonies / 8) }, (_, n) => jointStory(world, chance, n)),
   ];
   const running = stories.splice(0, AT_ONCE);
   while (running.length > 0) {
@@ -44,6 +51,7 @@ export const writeHistory = async (store: EventStore, { ceremonies, seed }: { ce
       await step().catch(ifRefused);
     }
   }
+  for await (const step of halfAgreedStory(world)) await step();
 };
 
 type Story = AsyncGenerator<() => Promise<unknown>, void>;
@@ -60,15 +68,36 @@ async function* clientStory(world: Steps, { happens }: Chance, clientId: string)
   if (happens(0.5)) yield () => world.disableClient(clientId);
 }
 
+/** A client subscribes to what happens to its consents, and is told of some of it. */
+async function* newsStory(world: EventNotificationSteps, { happens, pick }: Chance, clientId: string, ceremonies: number): Story {
+  const topics = ['consent-authorization-revoked', 'Resource-Update', 'news'];
+  const subscriptions = [0, 1].map((n) => `subscription-${clientId}-${n}`);
+  for (const id of subscriptions) yield () => world.subscribe(id, clientId, topics);
+  for (let n = 0; n < ceremonies; n += 1) {
+    const consentId = pick([`consent-${n}`, `joint-${n}`]);
+    yield () => world.tellOf(consentId);
+    if (happens(0.05)) yield () => world.changeSubscription(pick(subscriptions), clientId, [pick(topics)]);
+    if (happens(0.9)) continue;
+    const id = `news-${clientId}-${n}`;
+    yield () => world.tell(id, clientId);
+    if (happens(0.4)) yield () => world.notDelivered(id, clientId, pick(['retry', 'refused']));
+    if (happens(0.4)) yield () => world.acknowledge(id, clientId);
+    if (happens(0.4)) yield () => world.reportError(id, clientId);
+  }
+  if (happens(0.5)) yield () => world.unsubscribe(pick(subscriptions), clientId);
+}
+
 async function* deviceStory(world: Steps, { happens }: Chance, deviceId: string, psuId: string): Story {
   yield () => world.offerEnrolment(deviceId, psuId);
-  yield () => world.registerDevice(deviceId, happens(0.8) ? `token of ${deviceId}` : null);
+  yield () => world.registerDevice(deviceId, happens(0.8) ? `token of ${deviceId}` : null, happens(0.5) ? 'push-auth' : 'countersign');
+  if (happens(0.5)) yield () => world.renameDevice(deviceId, psuId, `renamed ${deviceId}`);
   while (happens(0.97)) {
     if (happens(0.1)) yield () => world.loseToken(deviceId);
     if (happens(0.1)) yield () => world.replacePushToken(deviceId, `new token of ${deviceId}`);
     yield async () => undefined;
   }
   if (happens(0.3)) yield () => world.revokeDevice(deviceId, psuId);
+  if (happens(0.3)) yield () => world.offerEnrolment(`${deviceId}-unused`, psuId);
 }
 
 async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): Story {
@@ -91,6 +120,7 @@ async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): St
   const deviceId = pick(devices);
   if (happens(0.9)) yield () => world.show(requestId, deviceId);
   if (happens(0.1)) yield () => world.show(requestId, pick(devices));
+  if (happens(0.1)) yield () => world.refuseAnswer(requestId, deviceId);
   if (happens(0.9)) yield () => world.answer(requestId, deviceId, happens(0.85) ? 'approved' : 'denied');
   if (happens(0.8)) yield () => world.persist(requestId);
   if (happens(0.9)) yield () => world.redeem(requestId);
@@ -110,6 +140,50 @@ async function* ceremony(world: Steps, { happens, pick }: Chance, n: number): St
   if (consentId !== null) yield () => world.expireConsent(consentId);
   if (happens(0.2)) yield () => world.revokeConsent(consentId ?? requestId);
   if (happens(0.2)) yield () => world.revokeGrant(requestId);
+}
+
+/** Two people are asked for one consent, which may be amended at any time. */
+async function* jointStory(world: Steps, { happens, pick }: Chance, n: number): Story {
+  const consentId = `joint-${n}`;
+  const clientId = `tpp-${n % CLIENTS}`;
+  const people = [n % PSUS, (n + 1) % PSUS];
+  yield () =>
+    world.lodgeJoint(
+      consentId,
+      clientId,
+      people.map((person) => `psu-${person}`),
+    );
+  if (happens(0.05)) yield () => world.amendConsent(consentId, 'before the file');
+  if (happens(0.9)) yield () => world.uploadFile(consentId, `file of ${consentId}`);
+  for (const [round, share] of [0.4, 0].entries()) {
+    for (const person of people) {
+      const requestId = `${consentId}-${round}-${person}`;
+      const deviceId = `device-${person}`;
+      const deliveryMode = pick(['poll', 'ping', 'push'] as const);
+      yield () => world.ask(requestId, { clientId, psuId: `psu-${person}`, consentId, deliveryMode });
+      if (happens(0.9)) yield () => world.show(requestId, deviceId);
+      if (happens(0.05)) yield () => world.amendConsent(consentId, 'while it is shown');
+      if (happens(0.9)) yield () => world.answer(requestId, deviceId, happens(0.9) ? 'approved' : 'denied');
+      if (happens(0.9)) yield () => world.persist(requestId);
+    }
+    for (const person of people) if (happens(0.8)) yield () => redeemed(world, `${consentId}-${round}-${person}`);
+    if (happens(share)) yield () => world.amendConsent(consentId, 'after it was agreed');
+  }
+  if (happens(0.2)) yield () => world.revokeConsent(consentId);
+}
+
+/** One of two people has agreed, and the past ends there. */
+async function* halfAgreedStory(world: Steps): Story {
+  const [clientId, consentId, requestId, deviceId] = ['tpp-last', 'joint-last', 'joint-last-request', 'device-last'];
+  yield () => world.registerClient(clientId);
+  yield () => world.offerEnrolment(deviceId, 'psu-last');
+  yield () => world.registerDevice(deviceId, null);
+  yield () => world.lodgeJoint(consentId, clientId, ['psu-last', 'psu-0']);
+  yield () => world.uploadFile(consentId, `file of ${consentId}`);
+  yield () => world.ask(requestId, { clientId, psuId: 'psu-last', consentId, deliveryMode: 'ping' });
+  yield () => world.show(requestId, deviceId);
+  yield () => world.answer(requestId, deviceId, 'approved');
+  yield () => world.persist(requestId);
 }
 
 async function* redirection(world: Steps & RedirectSteps, { happens, pick }: Chance, n: number): Story {

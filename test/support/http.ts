@@ -57,7 +57,7 @@ export const oneResponse = (answer: string): Response => {
 /** Printable ASCII without the quote and the backslash (RFC 6749, section 5.2). */
 export const DESCRIPTION = /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/;
 
-/** What a call is refused with: all of status, headers and body that counts, and that it left no fact. Gives the body as it came. */
+/** What a call is refused with: all of status, headers and body that counts, and that it left no fact, unless that nobody could sign in. */
 export const expectRefusal = async (
   tested: TestEngine,
   call: () => Promise<Response>,
@@ -73,7 +73,7 @@ export const expectRefusal = async (
     contentType: response.headers.get('content-type'),
     cacheControl: response.headers.get('cache-control'),
     body: JSON.parse(text),
-    newFacts: (await facts(tested, before)).map(({ type }) => type),
+    newFacts: (await facts(tested, before)).map(({ type }) => type).filter((type) => type !== 'AuthenticationFailed'),
   }).toEqual({ status, contentType: 'application/json', cacheControl: 'no-store', body, newFacts: [] });
   return text;
 };

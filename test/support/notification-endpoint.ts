@@ -11,6 +11,7 @@ export interface Notified {
   contentType: string | undefined;
   authorization: string | undefined;
   text: string;
+  /** What JSON says; empty for anything else. */
   body: Record<string, unknown>;
 }
 
@@ -60,7 +61,9 @@ export const notificationEndpoint = async ({
     await once(req, 'end');
     const text = Buffer.concat(chunks).toString();
     const { method, url: path, headers } = req;
-    const call = { method, path, contentType: headers['content-type'], authorization: headers.authorization, text, body: JSON.parse(text) };
+    const contentType = headers['content-type'];
+    const body = contentType === 'application/json' ? JSON.parse(text) : {};
+    const call = { method, path, contentType, authorization: headers.authorization, text, body };
     calls.push(call);
     const behave = (behaviours.length > 1 ? behaviours.shift() : behaviours[0]) as Behaviour;
     for (const look of waiting) look();

@@ -2,8 +2,11 @@ import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store
 
 /** A store for race tests: those who read a stream wait for each other, so that all decide on the same state. */
 export interface RacingStore extends EventStore {
-  /** The next `readers` reads of the stream return together, when the last of them has read. Reads after these pass. */
-  gather(stream: string, readers: number): void;
+  /**
+   * The next `readers` reads of the stream return together, when the last of them has read; in so many rounds, one after the other. Reads
+   * after these pass.
+   */
+  gather(stream: string, readers: number, rounds?: number): void;
 }
 
 interface Gathering {
@@ -27,6 +30,15 @@ export const racingStore = (store: EventStore): RacingStore => {
     return gathering.read;
   };
 
+  const gather: RacingStore['gather'] = (stream, readers, rounds = 1) => {
+    const { promise: read, resolve } = Promise.withResolvers<void>();
+    const open = () => {
+      if (rounds > 1) gather(stream, readers, rounds - 1);
+      resolve();
+    };
+    gatherings.set(stream, { missing: readers, read, open });
+  };
+
   return {
     append: (stream, events, expectedRevision) => store.append(stream, events, expectedRevision),
     async read(stream, fromRevision): Promise<readonly StoredEvent[]> {
@@ -38,9 +50,6 @@ export const racingStore = (store: EventStore): RacingStore => {
     head: () => store.head(),
     follow: (afterPosition) => store.follow(afterPosition),
     close: () => store.close(),
-    gather(stream, readers) {
-      const { promise: read, resolve: open } = Promise.withResolvers<void>();
-      gatherings.set(stream, { missing: readers, read, open });
-    },
+    gather,
   };
 };

@@ -1,3 +1,4 @@
+import { authentication, fail, succeed } from '../../src/domain/authentication/decider.ts';
 import {
   answer,
   authenticate,
@@ -10,6 +11,7 @@ import {
   show,
 } from '../../src/domain/authorization/decider.ts';
 import { makePersistAuthorization } from '../../src/domain/authorization/persist.ts';
+import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import { consent } from '../../src/domain/consent/decider.ts';
 import { type Command, makeDecide, makeLoad } from '../../src/domain/decide.ts';
 import { grant, open } from '../../src/domain/grant/decider.ts';
@@ -57,6 +59,10 @@ export const redirectSteps = ({ store, sealer, clock, ids }: { store: EventStore
     },
     async signIn(requestId: string, psuId: string) {
       const { consentId } = await requestOf(requestId);
+      const attempt = { flow: 'code', step: 'basic', requestId, psuChannel: 'Online Banking', psuId, at: clock() } as const;
+      const failed = fail({ ...attempt, reason: 'wrong_credentials' });
+      await decide(authentication, ids.uuid(), failed, as('psu', psuId, consentId));
+      await decide(authentication, sessionOf(requestId, psuId), succeed(attempt), as('psu', psuId, consentId));
       const data = { psuId, sessionId: sessionOf(requestId, psuId), steps: ['basic' as const], at: clock() };
       return decide(authorization, requestId, authenticate(data), as('psu', psuId, consentId));
     },
@@ -78,12 +84,13 @@ export const redirectSteps = ({ store, sealer, clock, ids }: { store: EventStore
         digest,
         nonce,
         accountIds: ACCOUNTS,
+        authorizationDetails: null,
         codeHash: codeHash(requestId),
         codeSeconds: 60,
         at: clock(),
       };
-      const opened = { offered: () => ACCOUNTS, chosen: () => ACCOUNTS, details: null };
-      const decision = answer(given, await load(consent, state.consentId), opened);
+      const opened = { offered: () => ACCOUNTS, chosen: () => ({ accountIds: ACCOUNTS, authorizationDetails: null }), details: null };
+      const decision = answer(given, await load(consent, state.consentId), opened, detailTypes);
       return decide(authorization, requestId, decision, as('psu', psuId, state.consentId));
     },
     async giveUp(requestId: string) {

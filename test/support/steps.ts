@@ -7,22 +7,34 @@ import {
   lastRetrieval,
   receive,
   redeem,
+  refuseAnswer,
   retrieve,
   type Verdict,
 } from '../../src/domain/ciba-request/decider.ts';
 import { client, disable, register as registerClient, replaceOwn } from '../../src/domain/client/decider.ts';
 import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
 import type { DeliveryMode } from '../../src/domain/client/profiles.ts';
-import { consent, expire as expireConsent, lodge, revoke as revokeConsent } from '../../src/domain/consent/decider.ts';
+import {
+  amend,
+  consent,
+  expire as expireConsent,
+  lodge,
+  ofRequest,
+  revoke as revokeConsent,
+  uploadFile,
+} from '../../src/domain/consent/decider.ts';
 import { type Command, makeDecide, makeLoad } from '../../src/domain/decide.ts';
 import {
   device,
   offer,
   pushTokenDied,
   register as registerDevice,
+  rename,
   replacePushToken,
   revoke as revokeDevice,
 } from '../../src/domain/device/decider.ts';
+import { pushTokenOf } from '../../src/domain/device/described.ts';
+import type { Dialect } from '../../src/domain/device/events.ts';
 import { grant, open, openToPush, refresh, revokeAccessToken, revoke as revokeGrant } from '../../src/domain/grant/decider.ts';
 import { type NotificationOutcome, notification, attempted as notified } from '../../src/domain/notification/decider.ts';
 import { makePersist } from '../../src/domain/persist.ts';
@@ -30,7 +42,7 @@ import type { Clock, Ids } from '../../src/domain/ports/clock.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { PushOutcome } from '../../src/domain/ports/push-sender.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
-import { attempted, push } from '../../src/domain/push/decider.ts';
+import { attempted, push, pushIdOf } from '../../src/domain/push/decider.ts';
 import { publish, remove, replaceAtOnce, signingKey } from '../../src/domain/signing-key/decider.ts';
 import { accounts, askedWith } from './ceremony-facts.ts';
 
@@ -109,20 +121,24 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
         offer({ psuId, challengeHash: 'challenge', at: clock(), expiresAt: clock() + 300 }),
         as('psu', psuId, deviceId),
       ),
-    registerDevice: (deviceId: string, pushToken: string | null) => {
+    registerDevice: (deviceId: string, pushToken: string | null, dialect: Dialect = 'countersign') => {
       const publicKey = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) } as const;
       const statement = {
         challengeHash: 'challenge',
         publicKey,
         keyThumbprint: ids.hash(deviceId),
+        dialect,
         name: 'Phone',
         model: 'One',
         pushToken,
       };
-      return decide(device, deviceId, registerDevice({ ...statement, at: clock() }), as('device', deviceId, deviceId));
+      const decision = registerDevice({ ...statement, at: clock() }, (known) => pushTokenOf(known, sealer));
+      return decide(device, deviceId, decision, as('device', deviceId, deviceId));
     },
     replacePushToken: (deviceId: string, pushToken: string) =>
       decide(device, deviceId, replacePushToken(pushToken, clock()), as('device', deviceId, deviceId)),
+    renameDevice: (deviceId: string, psuId: string, name: string) =>
+      decide(device, deviceId, rename(name, psuId, clock()), as('psu', psuId, deviceId)),
     async loseToken(deviceId: string) {
       const state = await load(device, deviceId);
       const revision = state.status === 'active' ? (state.token?.revision ?? -1) : -1;
@@ -140,7 +156,43 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
         transactionToDateTime: null,
       };
       const expiresAt = lifeSeconds === null ? null : clock() + lifeSeconds;
-      return decide(consent, consentId, lodge({ clientId, content, expiresAt, at: clock() }), as('client', clientId, consentId));
+      const lodged = {
+        ...ofRequest({ clientId, scope: '', at: clock() }),
+        consentType: 'accounts' as const,
+        content,
+        expiresAt,
+      };
+      return decide(consent, consentId, lodge(lodged, null), as('client', clientId, consentId));
+    },
+    /** A consent that all of these PSUs must agree to, after its file has come. */
+    lodgeJoint: (consentId: string, clientId: string, authorisers: string[]) => {
+      const lodged = {
+        ...ofRequest({ clientId, scope: '', at: clock() }),
+        consentType: 'payments' as const,
+        content: { kind: 'payment' as const, paymentType: 'file' as const },
+        authorisers,
+        awaitsUpload: true,
+      };
+      return decide(consent, consentId, lodge(lodged, { Data: { Initiation: {} }, Risk: {} }), as('client', clientId, consentId));
+    },
+    uploadFile: (consentId: string, file: string) =>
+      decide(
+        consent,
+        consentId,
+        uploadFile({ digest: ids.hash(file), size: file.length, at: clock() }, file),
+        as('client', 'someone', consentId),
+      ),
+    async amendConsent(consentId: string, reason: string) {
+      const state = await load(consent, consentId);
+      if (state.status === 'absent') return;
+      const { content, expiresAt } = state;
+      const data = { content, expiresAt, reason, at: clock() };
+      await decide(
+        consent,
+        consentId,
+        amend(data, { Data: { reason }, Risk: {} }, () => null),
+        as('client', state.clientId, consentId),
+      );
     },
     revokeConsent: (consentId: string) =>
       decide(consent, consentId, revokeConsent({ by: 'psu', at: clock() }), as('psu', 'someone', consentId)),
@@ -164,8 +216,10 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     },
     async push(requestId: string, deviceId: string, outcome: PushOutcome) {
       const { psuId, consentId, expiresAt } = await requestOf(requestId);
-      const attempt = { requestId, deviceId, psuId, at: clock(), requestExpiresAt: expiresAt };
-      return decide(push, `${requestId}.${deviceId}`, attempted(attempt, outcome), as('engine', 'test', consentId));
+      const registered = await load(device, deviceId);
+      const tokenRevision = (registered.status === 'active' ? registered.token?.revision : undefined) ?? 0;
+      const attempt = { requestId, deviceId, tokenRevision, psuId, at: clock(), requestExpiresAt: expiresAt };
+      return decide(push, pushIdOf(attempt), attempted(attempt, outcome), as('engine', 'test', consentId));
     },
     /** An attempt to tell the client; nothing where the request goes on, or the client polls. */
     async notify(requestId: string, outcome: NotificationOutcome) {
@@ -177,7 +231,8 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
     async show(requestId: string, deviceId: string) {
       const { psuId, consentId } = await requestOf(requestId);
       const { revision } = await load(consent, consentId);
-      const data = { psuId, deviceId, digest: ids.hash(ids.uuid()), nonce: ids.uuid(), consentRevision: revision, at: clock() };
+      const bound = { digest: ids.hash(ids.uuid()), nonce: ids.uuid(), consentRevision: revision };
+      const data = { psuId, deviceId, sessionId: null, ...bound, at: clock() };
       return decide(cibaRequest, requestId, retrieve(data, `what ${deviceId} shows`), as('device', deviceId, consentId));
     },
     /** The answer alone: it has not become the consent's yet. */
@@ -201,6 +256,15 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
         cibaRequest,
         requestId,
         answer(signed, await load(consent, consentId), accounts(ACCOUNTS, ACCOUNTS), detailTypes),
+        as('device', deviceId, consentId),
+      );
+    },
+    async refuseAnswer(requestId: string, deviceId: string) {
+      const { consentId } = await requestOf(requestId);
+      return decide(
+        cibaRequest,
+        requestId,
+        refuseAnswer({ deviceId, reason: 'challenge', at: clock() }),
         as('device', deviceId, consentId),
       );
     },

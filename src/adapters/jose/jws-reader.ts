@@ -1,22 +1,17 @@
 import { isUtf8 } from 'node:buffer';
-import { constants, createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
+import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { DecodedJws, JwsAlg, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
 import { derFromJose } from './ecdsa-format.ts';
+import { type ImportedKey, isSoundRsa, rsaBytesOf, thumbprintOf } from './imported-key.ts';
+import { phoneKey, phoneSigned } from './phone-keys.ts';
 
 const MAX_LENGTH = 16_384;
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 // A key or an extension that the sender chose has no say here (RFC 7515, section 4.1; RFC 8725, section 3); `jwk` has in `decodeWithJwk`.
 const REFUSED_HEADERS = ['jku', 'x5u', 'x5c', 'crit', 'b64', 'zip'];
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
-const RSA_BITS = { least: 2048, most: 4096 };
-// FIPS 186-5, section 5.4. With an exponent of 1 everybody can sign; with one as long as the modulus a check takes milliseconds.
-const RSA_EXPONENT = { least: 65_537n, below: 2n ** 256n };
 
-interface ImportedKey extends PublicKey {
-  key: KeyObject;
-  /** The length of an RSA key, which all its signatures have; null for the others. */
-  rsaBytes: number | null;
-}
+const LEAST_RSA_BITS = 2048;
 
 /** Checks signatures with node:crypto in its cheapest form: jose goes through WebCrypto, at 1.6 times the CPU (docs/decisions). */
 export const jwsReader: JwsReader = {
@@ -34,6 +29,14 @@ export const jwsReader: JwsReader = {
     return { header: { alg: key.alg, typ: header.typ }, claims, key };
   },
 
+  headerText(jws, name) {
+    const header = jsonObject(jws.slice(0, jws.indexOf('.')));
+    return typeof header?.[name] === 'string' ? header[name] : null;
+  },
+
+  phoneKey,
+  phoneSigned,
+
   publicKey(jwk): ImportedKey {
     if (PRIVATE_MEMBERS.some((member) => member in jwk)) throw new TypeError('the key is not public');
     const key = createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' });
@@ -44,7 +47,7 @@ export const jwsReader: JwsReader = {
     return {
       key,
       alg,
-      rsaBytes: alg === 'PS256' ? Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8) : null,
+      rsaBytes: alg === 'PS256' ? rsaBytesOf(key) : null,
       kid: typeof jwk['kid'] === 'string' ? jwk['kid'] : null,
       // Costs as much as the import, and few ask for it.
       get thumbprint() {
@@ -52,6 +55,13 @@ export const jwsReader: JwsReader = {
         return thumbprint;
       },
     };
+  },
+
+  rs256Key(jwk): ImportedKey<'RS256'> {
+    const { alg = 'RS256', ...rsa } = jwk;
+    const imported = jwsReader.publicKey(rsa);
+    if (alg !== 'RS256' || imported.alg !== 'PS256') throw new TypeError('the key is none for RS256');
+    return { ...(imported as ImportedKey), alg };
   },
 };
 
@@ -63,7 +73,8 @@ const partsOf = (jws: string): { decoded: DecodedJws; jwk: unknown } | null => {
   if (header === null || claims === null || REFUSED_HEADERS.some((name) => name in header)) return null;
   const { alg, kid, typ, jwk } = header;
   if (typeof alg !== 'string' || !optionalText(kid) || !optionalText(typ)) return null;
-  const verify = (key: PublicKey) => alg === key.alg && signatureFits(key as ImportedKey, jws.slice(0, second), jws.slice(second + 1));
+  const verify: DecodedJws['verify'] = (key) =>
+    alg === key.alg && signatureFits(key as ImportedKey<JwsAlg | 'RS256'>, jws.slice(0, second), jws.slice(second + 1));
   return { decoded: { header: { alg, kid: kid ?? null, typ: typ ?? null }, claims, verify }, jwk };
 };
 
@@ -77,24 +88,14 @@ const importable = (jwk: unknown): PublicKey | null => {
   }
 };
 
-/** The RFC 7638 thumbprint (SHA-256) of a public key. */
-export const thumbprintOf = (key: KeyObject): string => {
-  const { crv, e, kty, n, x, y } = key.export({ format: 'jwk' });
-  // JSON.stringify leaves out what a key type does not have; the order is the lexicographic one that the RFC asks for.
-  return hash('sha256', JSON.stringify({ crv, e, kty, n, x, y }), 'base64url');
-};
-
 const algorithmOf = (key: KeyObject, curve: unknown): JwsAlg => {
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA';
   if (key.asymmetricKeyType === 'ec' && curve === 'P-256') return 'ES256';
-  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyType === 'rsa' ? (key.asymmetricKeyDetails ?? {}) : {};
-  const fitModulus = modulusLength >= RSA_BITS.least && modulusLength <= RSA_BITS.most;
-  const fitExponent = publicExponent >= RSA_EXPONENT.least && publicExponent < RSA_EXPONENT.below;
-  if (key.asymmetricKeyType === 'rsa' && fitModulus && fitExponent) return 'PS256';
+  if (isSoundRsa(key, LEAST_RSA_BITS)) return 'PS256';
   throw new TypeError('the key must be RSA of 2048 to 4096 bits with an exponent from 65537 to 2^256, P-256 or Ed25519');
 };
 
-const signatureFits = ({ alg, key, rsaBytes }: ImportedKey, signed: string, signature: string): boolean => {
+const signatureFits = ({ alg, key, rsaBytes }: ImportedKey<JwsAlg | 'RS256'>, signed: string, signature: string): boolean => {
   const data = Buffer.from(signed);
   const bytes = Buffer.from(signature, 'base64url');
   // One signature has one spelling: the bits that decoding throws away are zero (RFC 4648, section 3.5).
@@ -108,6 +109,9 @@ const signatureFits = ({ alg, key, rsaBytes }: ImportedKey, signed: string, sign
       // RFC 8017, section 8.1.2: without this OpenSSL forgives a zero that is missing in front.
       if (bytes.length !== rsaBytes) return false;
       return verify('sha256', data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }, bytes);
+    case 'RS256':
+      // Its padding is PKCS #1 v1.5; a signature of another length is none (RFC 8017, section 8.2.2).
+      return bytes.length === rsaBytes && verify('sha256', data, key, bytes);
     case 'EdDSA':
       return verify(null, data, key, bytes);
   }

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { thumbprintOf } from '../jose/jws-reader.ts';
+import { thumbprintOf } from '../jose/imported-key.ts';
 import { decrypt, encrypt } from './aes-gcm.ts';
 
 /** Where the private parts of signing keys are kept, by their kid. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
+import { accountList } from '../account-list.ts';
 import { passwordFits } from './password.ts';
 
 const account = z.strictObject({ account_id: z.string().min(1), display_name: z.string().min(1) });
@@ -12,10 +13,12 @@ const directoryFile = z.strictObject({
        */
       psu_id: z.string().regex(/^[\x21-\x7e]{1,255}$/),
       username: z.string().min(1),
+      first_name: z.string().min(1).optional(),
+      last_name: z.string().min(1).optional(),
       password_hash: z.string(),
       /** The argon2id hash of the code that the PSU tells TPPs, where there is one. */
       user_code_hash: z.string().optional(),
-      accounts: z.array(account),
+      accounts: accountList(account),
     }),
   ),
 });
@@ -29,6 +32,10 @@ export const filePsuDirectory = async (file: string): Promise<PsuDirectory> => {
   return {
     findByHint: async (loginHint) => byUsername.get(loginHint)?.psu_id ?? null,
     exists: async (psuId) => byId.has(psuId),
+    async nameOf(psuId) {
+      const psu = byId.get(psuId);
+      return psu === undefined ? null : { username: psu.username, givenName: psu.first_name ?? null, familyName: psu.last_name ?? null };
+    },
     async authenticate(username, password) {
       const psu = byUsername.get(username);
       return (await passwordFits(password, psu?.password_hash ?? '')) ? (psu?.psu_id ?? null) : null;

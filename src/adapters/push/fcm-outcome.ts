@@ -15,6 +15,7 @@ export const outcomeOf = (error: unknown): PushOutcome => {
   if (fcmErrorCode(error) === 'UNREGISTERED') return { outcome: 'dead', reason };
   if (!httpResponse) return PASSING.includes(reason) ? { outcome: 'retry', reason, afterSeconds: null } : { outcome: 'refused', reason };
   const { status, headers } = httpResponse;
+  if (isTooLarge(error)) return { outcome: 'too_large', reason };
   if (status < 500 && status !== 429 && status !== 408) return { outcome: 'refused', reason };
   return { outcome: 'retry', reason, afterSeconds: retryAfterSeconds(headers['retry-after']) };
 };
@@ -22,6 +23,10 @@ export const outcomeOf = (error: unknown): PushOutcome => {
 /** Whether Google refused the access token. When FCM itself answers 401, it is about the APNs or web push key of the project. */
 export const isAccessTokenRefused = (error: unknown): boolean =>
   isFirebaseError(error) && error.httpResponse?.status === 401 && fcmErrorCode(error) === null;
+
+// FCM has no code of its own for a message that is too large: it is an argument like any other, and only the text says which.
+const isTooLarge = ({ code, message }: FirebaseError): boolean =>
+  code === 'messaging/payload-size-limit-exceeded' || (code === 'messaging/invalid-argument' && /\btoo (?:big|large)\b/i.test(message));
 
 const isFirebaseError = (error: unknown): error is FirebaseError =>
   error instanceof Error && 'code' in error && /^(app|messaging)\//.test(String(error.code));

@@ -1,4 +1,4 @@
-import { consent, revoke } from '../../domain/consent/decider.ts';
+import { type Authorisation, type Consent, consent, revoke } from '../../domain/consent/decider.ts';
 import { consentEvents } from '../../domain/consent/events.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
@@ -25,10 +25,12 @@ interface Deps {
 
 /** What a PSU has allowed, and taking it back. */
 export const approverConsentRoutes = ({ proven, decide, load, readModels, sealer, clock, ids }: Deps): Route[] => {
-  const allowedBy = async (consentId: string) => {
-    const state = await load(consent, consentId);
-    const { authorisation = null } = state.status === 'absent' ? {} : state;
-    const allowed = authorisation && consentEvents.open('ConsentAuthorised', authorisation.sealed, sealer);
+  const givenBy = (state: Consent, psuId: string): Authorisation | undefined =>
+    state.status === 'absent' ? undefined : state.authorisations.find((given) => given.psuId === psuId);
+
+  const allowedBy = async (psuId: string, consentId: string) => {
+    const given = givenBy(await load(consent, consentId), psuId);
+    const allowed = given && consentEvents.open(given.type, given.sealed, sealer);
     return { account_ids: allowed?.accountIds ?? [], authorization_details: allowed?.authorizationDetails ?? null };
   };
 
@@ -43,7 +45,7 @@ export const approverConsentRoutes = ({ proven, decide, load, readModels, sealer
           client_name: clientName(readModels.rows, row.clientId),
           status: row.status,
           content: row.content,
-          ...(await allowedBy(row.consentId)),
+          ...(await allowedBy(psuId, row.consentId)),
           expires_at: row.expiresAt,
           changed_at: row.statusAt,
         }));
@@ -55,9 +57,7 @@ export const approverConsentRoutes = ({ proven, decide, load, readModels, sealer
       path: `${PATHS.approver}/consents/{consent_id}`,
       doc: revokeConsentDoc,
       handle: proven(async ({ params: { consent_id: consentId = '' } }, { psuId, deviceId }) => {
-        const state = await load(consent, consentId);
-        if (state.status === 'absent' || state.authorisation?.psuId !== psuId)
-          throw new OAuthError('not_found', 'no such consent of this PSU');
+        if (givenBy(await load(consent, consentId), psuId) === undefined) throw new OAuthError('not_found', 'no such consent of this PSU');
         const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: consentId, causationId: null };
         const { position } = await decide(consent, consentId, revoke({ by: 'psu', at: clock() }), command);
         await readModels.reached(position);

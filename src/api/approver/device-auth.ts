@@ -27,6 +27,16 @@ export interface ProvenDevice {
 const PROOF_SECONDS = 60;
 const MAX_KEYS = 10_000;
 
+/** Keys of devices, each imported once. What is no key is none every time. */
+export const importedOnce = <Key extends object>(importKey: (publicKey: DevicePublicKey) => Key | null) => {
+  const keys = new LRUCache<string, Key>({ max: MAX_KEYS });
+  return ({ keyThumbprint, publicKey }: RegisteredDevice): Key | null => {
+    const key = keys.get(keyThumbprint) ?? importKey(publicKey);
+    if (key !== null) keys.set(keyThumbprint, key);
+    return key;
+  };
+};
+
 const proofClaims = z.object({
   aud: z.string(),
   htm: z.string(),
@@ -38,22 +48,18 @@ const proofClaims = z.object({
 
 const times = z.object({ exp: z.number().optional(), nbf: z.number().optional(), iat: z.number().optional() });
 
-/** Whether the times that a statement carries, whatever it must carry, allow it now (RFC 7519, sections 4.1.4 to 4.1.6). */
-export const timely = (claims: DecodedJws['claims'], at: number): boolean => {
+/**
+ * Whether the times that a statement carries, whatever it must carry, allow it now (RFC 7519, sections 4.1.4 to 4.1.6), where the clock of
+ * the device may be so many seconds ahead or behind.
+ */
+export const timely = (claims: DecodedJws['claims'], at: number, { ahead = PROOF_SECONDS, behind = 0 } = {}): boolean => {
   const { success, data } = times.safeParse(claims);
-  return success && (data.exp ?? at + 1) > at && Math.max(data.nbf ?? at, data.iat ?? at) <= at + PROOF_SECONDS;
+  return success && (data.exp ?? at + 1) > at - behind && Math.max(data.nbf ?? at, data.iat ?? at) <= at + ahead;
 };
 
 /** Statements of registered devices: read on the device's own stream, with the key that stands there. */
 export const makeDeviceStatements = ({ load, jws, clock }: { load: Load; jws: JwsReader; clock: Clock }) => {
-  const keys = new LRUCache<string, PublicKey>({ max: MAX_KEYS });
-  const keyOf = ({ keyThumbprint, publicKey }: RegisteredDevice): PublicKey => {
-    const known = keys.get(keyThumbprint);
-    if (known !== undefined) return known;
-    const imported = jws.publicKey(publicKey satisfies DevicePublicKey);
-    keys.set(keyThumbprint, imported);
-    return imported;
-  };
+  const keyOf = importedOnce((publicKey): PublicKey => jws.publicKey(publicKey));
   /** The claims of a statement of the given type, and the device whose key signed it, if that device may act. */
   return async (text: string, typ: string): Promise<{ claims: DecodedJws['claims']; deviceId: string; registered: RegisteredDevice }> => {
     const decoded = jws.decode(text);
@@ -61,7 +67,10 @@ export const makeDeviceStatements = ({ load, jws, clock }: { load: Load; jws: Jw
     if (!decoded || !deviceId || decoded.header.typ !== typ)
       throw new OAuthError('invalid_token', `a ${typ} with the kid of a device is needed`);
     const registered = activeDevice(await load(device, deviceId));
-    if (!decoded.verify(keyOf(registered)))
+    // The key of a phone of the reference is for RS256 and nothing else: one key, one algorithm.
+    if (registered.dialect !== 'countersign') throw new OAuthError('invalid_token', 'the device speaks another dialect');
+    const key = keyOf(registered);
+    if (key === null || !decoded.verify(key))
       throw new OAuthError('invalid_token', 'the signature is not of the key that the device registered');
     if (!timely(decoded.claims, clock())) throw new OAuthError('invalid_token', 'the statement is not valid at this time');
     return { claims: decoded.claims, deviceId, registered };

@@ -1,6 +1,6 @@
 import type { Decide, Load } from '../../domain/decide.ts';
 import { device, replacePushToken, revoke } from '../../domain/device/decider.ts';
-import { deviceEvents } from '../../domain/device/events.ts';
+import { describedAs } from '../../domain/device/described.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
@@ -43,7 +43,7 @@ export const deviceRoutes = ({ proven, decide, load, readModels, sealer, clock, 
           const registered = await load(device, row.deviceId);
           // One that is being revoked at this moment is not listed any more.
           if (registered.status !== 'active') return [];
-          const described = deviceEvents.open('DeviceRegistered', registered.sealed, sealer);
+          const described = describedAs(registered, sealer);
           return [
             {
               device_id: row.deviceId,

@@ -1,22 +1,19 @@
 import encodeQR from 'qr';
 import * as z from 'zod';
-import type { Decide, Load } from '../../domain/decide.ts';
-import { device, offer, register } from '../../domain/device/decider.ts';
 import { devicePublicKey } from '../../domain/device/events.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
-import { devicesOf, keyOfAnotherDevice } from '../../projections/device-lookup.ts';
-import type { SignIn } from '../authorize/sign-in.ts';
+import { basicSignIn } from '../authorize/basic-sign-in.ts';
 import { readJson } from '../body.ts';
+import type { CallSignIn } from '../login.ts';
 import { parse } from '../parse.ts';
-import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
 import type { Route } from '../route.ts';
 import { PATHS } from '../surface.ts';
 import { enrolmentDoc, registerDeviceDoc } from './approver-docs.ts';
 import { pushToken, RegistrationBody } from './bodies.ts';
 import { STATEMENT, timely } from './device-auth.ts';
+import { type EnrollingDeps, makeEnrolling } from './enrolling.ts';
 
 const SVG_FIRST = /^\s*image\/svg\+xml\s*(?:[;,]|$)/i;
 const text = z.string().min(1).max(100);
@@ -30,17 +27,10 @@ const registrationClaims = z.object({
   push_token: pushToken.optional(),
 });
 
-interface Deps {
-  decide: Decide;
-  load: Load;
-  signIn: SignIn;
+interface Deps extends EnrollingDeps {
+  signIn: CallSignIn;
   jws: JwsReader;
-  readModels: ReadModels;
-  clock: Clock;
-  ids: Ids;
   issuer: string;
-  expirySeconds: number;
-  devicesPerPsu: number;
 }
 
 /**
@@ -48,12 +38,8 @@ interface Deps {
  * with a statement signed by the key that it registers.
  */
 export const enrolmentRoutes = (deps: Deps): Route[] => {
-  const { decide, load, signIn, jws, readModels, clock, ids, issuer, expirySeconds, devicesPerPsu } = deps;
-
-  const withinLimit = (psuId: string) => {
-    if (devicesOf(readModels.rows, psuId).length >= devicesPerPsu)
-      throw new OAuthError('conflict', 'the PSU has as many devices as are allowed');
-  };
+  const { signIn, jws, clock, ids, issuer, expirySeconds } = deps;
+  const enrolling = makeEnrolling(deps);
 
   return [
     {
@@ -61,13 +47,9 @@ export const enrolmentRoutes = (deps: Deps): Route[] => {
       path: `${PATHS.approver}/enrolments`,
       doc: enrolmentDoc,
       async handle({ headers }) {
-        const psuId = await signedIn(headers.authorization, signIn);
-        withinLimit(psuId);
-        const deviceId = ids.uuid();
+        const psuId = await basicSignIn(headers.authorization, signIn);
         const challenge = ids.secret();
-        const at = clock();
-        const command = { id: ids.uuid(), actor: { kind: 'psu', id: psuId } as const, correlationId: deviceId, causationId: null };
-        await decide(device, deviceId, offer({ psuId, challengeHash: ids.hash(challenge), at, expiresAt: at + expirySeconds }), command);
+        const deviceId = await enrolling.offer(psuId, challenge, { kept: false });
         const discovery = {
           device_id: deviceId,
           challenge,
@@ -93,31 +75,14 @@ export const enrolmentRoutes = (deps: Deps): Route[] => {
         const key = importable(jws, publicKey);
         if (!decoded.verify(key) || claims.aud !== issuer || !timely(decoded.claims, clock()))
           throw new OAuthError('invalid_request', 'registration is not signed here and now by the key that it names');
-        const keyThumbprint = key.thumbprint;
-        if (keyOfAnotherDevice(readModels.rows, keyThumbprint, deviceId))
-          throw new OAuthError('conflict', 'the key belongs to another device');
-        const offered = await load(device, deviceId);
-        // Several offers may be open at once: each of them was within the limit when it was made.
-        if (offered.status === 'offered') withinLimit(offered.psuId);
-        if (offered.status !== 'absent' && (decoded.header.kid ?? deviceId) !== deviceId)
+        if ((decoded.header.kid ?? deviceId) !== deviceId)
           throw new OAuthError('not_found', 'no such enrolment: kid names another device than device_id');
-        const command = { id: ids.uuid(), actor: { kind: 'device', id: deviceId } as const, correlationId: deviceId, causationId: null };
-        const at = clock();
-        const decision = register({ challengeHash: ids.hash(challenge), publicKey, keyThumbprint, name, model, pushToken, at });
-        const { position } = await decide(device, deviceId, decision, command);
-        await readModels.reached(position);
+        const { thumbprint: keyThumbprint } = key;
+        await enrolling.register(deviceId, { challenge, publicKey, keyThumbprint, dialect: 'countersign', name, model, pushToken });
         return json(201, { device_id: deviceId, key_thumbprint: keyThumbprint });
       },
     },
   ];
-};
-
-const signedIn = async (authorization: string | undefined, signIn: SignIn): Promise<string> => {
-  const [, credentials = ''] = /^basic +(\S+)$/i.exec(authorization ?? '') ?? [];
-  const [, username = '', password = ''] = /^([^:]+):(.*)$/s.exec(Buffer.from(credentials, 'base64').toString()) ?? [];
-  const psuId = username === '' ? null : await signIn(username, password);
-  if (psuId === null) throw new OAuthError('invalid_token', 'the user name or the password is wrong');
-  return psuId;
 };
 
 const importable = (jws: JwsReader, publicKey: z.output<typeof devicePublicKey>) => {

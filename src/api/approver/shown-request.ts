@@ -5,7 +5,7 @@ import type { AuthorizationDetail, DetailTypes } from '../../domain/authorizatio
 import type { Asked, ReceivedCibaRequest } from '../../domain/ciba-request/decider.ts';
 import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
 import type { Consent } from '../../domain/consent/decider.ts';
-import type { Account } from '../../domain/ports/psu-directory.ts';
+import type { ConsentDatum, Retrieved } from '../../domain/ports/consent-steps.ts';
 import type { Sealed, Sealer } from '../../domain/ports/sealer.ts';
 import { consentAsShown, type ShownConsent } from '../shown-consent.ts';
 
@@ -21,6 +21,9 @@ export interface ShownRequest {
   /** The same in plain words: the lines of each entry, in their order. */
   authorization_details_lines: readonly (readonly string[])[] | null;
   consent: ShownConsent | null;
+  /** What the consent asks for, as titles and values, and of which type it is. */
+  consent_data: readonly ConsentDatum[];
+  consent_type: string | null;
   accounts: readonly { account_id: string; display_name: string }[];
   received_at: number;
   expires_at: number;
@@ -39,9 +42,11 @@ export const shownText = (
     clientName,
     asked: { bindingMessage, requestContext, authorizationDetails },
     detailTypes,
+    consentData,
+    type,
     accounts,
     salt,
-  }: { consent: Consent; clientName: string; asked: Shown; detailTypes: DetailTypes; accounts: readonly Account[]; salt: string },
+  }: Retrieved & { consent: Consent; clientName: string; asked: Shown; detailTypes: DetailTypes; salt: string },
 ): string => {
   const shown: ShownRequest = {
     request_id: request.requestId,
@@ -52,6 +57,8 @@ export const shownText = (
     authorization_details: authorizationDetails,
     authorization_details_lines: authorizationDetails?.map((entry) => describe(entry, detailTypes)) ?? null,
     consent: consentAsShown(request.consentId, consent),
+    consent_data: consentData,
+    consent_type: type,
     accounts: accounts.map(({ accountId, displayName }) => ({ account_id: accountId, display_name: displayName })),
     received_at: request.at,
     expires_at: request.expiresAt,

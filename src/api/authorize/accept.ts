@@ -13,6 +13,7 @@ import type { DetailTypes } from '../../domain/authorization-details/detail-type
 import { authorizationDetailsOf } from '../../domain/authorization-details/parameter.ts';
 import { intentOf, scopeWithin } from '../../domain/ciba-request/request.ts';
 import { awaiting, consent } from '../../domain/consent/decider.ts';
+import { checkScope } from '../../domain/consent/scope.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
@@ -46,6 +47,15 @@ interface Deps {
 /** Judges the parameters of an authorization request, however they came, by the rules of the client's profile. Records nothing. */
 export const makeAccept = ({ decide, load, directory, signer, clock, ids, issuer, detailTypes, reachedAcrValues }: Deps) => {
   const subjectOf = makeSubjectOfIdToken({ signer, clock, issuer });
+  // A hint that names nobody hints at nothing, and so does one when the directory cannot be asked: whoever signs in is who it is.
+  const hinted = async (loginHint: string): Promise<string | null> => {
+    try {
+      return await directory.findByHint(loginHint);
+    } catch (error) {
+      if (error instanceof OAuthError && error.error === 'temporarily_unavailable') return null;
+      throw error;
+    }
+  };
 
   return async (
     given: Readonly<Record<string, unknown>>,
@@ -71,15 +81,13 @@ export const makeAccept = ({ decide, load, directory, signer, clock, ids, issuer
         : [...authorizationDetailsOf(parameters.authorization_details, detailTypes, metadata.authorization_details_types)];
     const requiredPsuId = idTokenHint === undefined ? null : await subjectOf(idTokenHint, clientId);
     const intent = intentOf(parameters);
-    if (intent !== null) awaiting(await load(consent, intent), clientId, clock());
-    // A hint that names nobody hints at nothing.
-    const hintedPsuId = requiredPsuId ?? (loginHint === undefined ? null : await directory.findByHint(loginHint));
-
+    if (intent !== null) checkScope(awaiting(await load(consent, intent), { clientId, psuId: requiredPsuId, at: clock() }), scope);
     const wantsNoPage = silent(parameters);
 
     return {
       silent: wantsNoPage,
       async record(requestId, times) {
+        const hintedPsuId = requiredPsuId ?? (loginHint === undefined ? null : await hinted(loginHint));
         // A consent of the request's own has the request's id.
         const consentId = intent ?? requestId;
         const data = {

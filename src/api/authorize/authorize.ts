@@ -24,7 +24,7 @@ const SHOWN: readonly string[] = ['gone', 'server_error'];
 
 /** Answers a browser that brings a request (RFC 6749, section 3.1): with the sign-in page, or with a refusal that goes to the client. */
 export const makeAuthorize = (deps: AuthorizeDeps) => {
-  const { load, readModels, sealer, clock, ids, accept, readObject, answerUrl } = deps;
+  const { load, readModels, sealer, clock, ids, accept, readObject, answerUrl, login } = deps;
   const unsigned = makeBudget({ count: UNSIGNED_PER_MINUTE, seconds: 60, clock });
 
   const begin = async (requestId: string, { clientId }: NamedClient): Promise<RequestedAuthorization> =>
@@ -39,7 +39,8 @@ export const makeAuthorize = (deps: AuthorizeDeps) => {
 
   const nobodyIsSignedIn = () => new OAuthError('login_required', 'nobody is signed in');
 
-  const signInPage = (request: RequestedAuthorization, client: NamedClient, headers: Headers): Reply => {
+  const signInPage = async (request: RequestedAuthorization, client: NamedClient, headers: Headers): Promise<Reply> => {
+    await login.begin({ flow: 'code', requestId: request.requestId, clientId: client.clientId });
     // Tabs of one browser share the secret; whoever signs in gets a new one.
     const secret = secretOf(headers, request.requestId) ?? ids.secret();
     const reply = loginPage({
@@ -58,7 +59,11 @@ export const makeAuthorize = (deps: AuthorizeDeps) => {
   const pushed = async (requestId: string, client: NamedClient, headers: Headers): Promise<Reply> => {
     const request = await begin(requestId, client);
     if (request.silent) return refused(nobodyIsSignedIn(), wayBackOf(request, sealer), client);
-    return signInPage(request, client, headers);
+    try {
+      return await signInPage(request, client, headers);
+    } catch (error) {
+      return refused(error, wayBackOf(request, sealer), client);
+    }
   };
 
   /** A request that the browser brings itself. The same request object is the same request, however often it comes. */
@@ -95,7 +100,7 @@ export const makeAuthorize = (deps: AuthorizeDeps) => {
     const parameters = object === undefined ? form : await readObject(object, client);
     try {
       const given = object === undefined ? parametersIn(form) : parameters;
-      return signInPage(await brought(given, object, client), client, headers);
+      return await signInPage(await brought(given, object, client), client, headers);
     } catch (error) {
       return refused(error, wayBack(parameters, client.metadata), client);
     }

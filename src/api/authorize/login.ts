@@ -1,4 +1,4 @@
-import { authenticate, authorization, cancel, type RequestedAuthorization, underWay } from '../../domain/authorization/decider.ts';
+import { authenticate, authorization, cancel, signable, underWay } from '../../domain/authorization/decider.ts';
 import { loginPage } from '../pages/login-page.ts';
 import type { Reply } from '../reply.ts';
 import type { Handler } from '../route.ts';
@@ -9,17 +9,22 @@ import type { AuthorizeDeps } from './deps.ts';
 import { finish, wayBackOf } from './finish.ts';
 import { knownClient } from './known-client.ts';
 
-const WRONG = 'The user name or the password is not right, or there were too many attempts. Try again, or wait a quarter of an hour.';
-const OTHER_PSU = 'This request is for somebody else. Sign in as the person whom the application knows.';
+/** Why nobody has signed in, for the person at the browser. */
+export const WORDS = {
+  wrong_credentials: 'The user name or the password is not right. Try again.',
+  too_many_attempts: 'There were too many attempts to sign in. Try again in a minute, or wait a quarter of an hour.',
+  other_psu: 'This request is for somebody else. Sign in as the person whom the application knows.',
+};
 
 /** `POST` of the sign-in page: a PSU proves who they are, or gives up. */
 export const loginHandler = (deps: AuthorizeDeps): Handler => {
-  const { decide, load, readModels, sealer, clock, ids, answerUrl, signIn, steps } = deps;
+  const { decide, load, readModels, sealer, clock, ids, answerUrl, login } = deps;
   const showConsent = makeShowConsent(deps);
 
   return async (call) => {
     const { requestId, secret, form } = await readPosted(call, ids);
-    const request: RequestedAuthorization = underWay(await load(authorization, requestId), clock());
+    const state = await load(authorization, requestId);
+    const request = underWay(state, clock());
     const client = await knownClient(readModels, request.clientId);
     const correlationId = request.consentId;
 
@@ -41,15 +46,13 @@ export const loginHandler = (deps: AuthorizeDeps): Handler => {
         username,
         error,
       });
-    const psuId = username === '' || password === '' ? null : await signIn(username, password);
-    if (psuId === null) return again(WRONG);
-    if (request.requiredPsuId !== null && request.requiredPsuId !== psuId) return again(OTHER_PSU);
+    const { clientId, requiredPsuId } = signable(state, clock());
+    const loggedIn = await login.basic({ flow: 'code', requestId, clientId, requiredPsuId, correlationId }, username, password);
+    if (typeof loggedIn === 'string') return again(WORDS[loggedIn]);
 
-    // A new secret, so that what somebody knew of the browser before is worth nothing after.
-    const signedIn = ids.secret();
-    const sessionId = ids.hash(signedIn);
+    const { psuId, secret: signedIn, sessionId } = loggedIn;
     const command = { id: ids.uuid(), actor: { kind: 'psu', id: psuId } as const, correlationId, causationId: null };
-    await decide(authorization, requestId, authenticate({ psuId, sessionId, steps: [...steps], at: clock() }), command);
+    await decide(authorization, requestId, authenticate({ psuId, sessionId, steps: ['basic'], at: clock() }), command);
     const page = await showConsent({ requestId, secret: signedIn, username, psuId });
     return { ...page, headers: { ...page.headers, ...withSecret(requestId, signedIn) } };
   };

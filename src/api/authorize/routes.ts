@@ -1,14 +1,13 @@
 import * as z from 'zod';
-import { OAuthError, type OAuthErrorCode } from '../../domain/oauth-error.ts';
+import { OAuthError } from '../../domain/oauth-error.ts';
 import { hasBody, parseForm } from '../body.ts';
-import { errorPage } from '../pages/error-page.ts';
-import { type Reply, refusalReply } from '../reply.ts';
 import type { Handler, Route, RouteDoc } from '../route.ts';
 import { PATHS } from '../surface.ts';
 import { makeAuthorize } from './authorize.ts';
 import { consentHandler } from './consent.ts';
 import type { AuthorizeDeps } from './deps.ts';
 import { loginHandler } from './login.ts';
+import { asPage } from './refusal-page.ts';
 
 /** The pages of the redirect flow: a browser arrives with a request, its PSU signs in and answers, and it leaves with the answer. */
 export const authorizeRoutes = (deps: AuthorizeDeps): Route[] => {
@@ -31,23 +30,6 @@ export const authorizeRoutes = (deps: AuthorizeDeps): Route[] => {
 };
 
 const AS_FORM = { 'content-type': 'application/x-www-form-urlencoded' };
-
-const WORDS: Partial<Record<OAuthErrorCode, string>> = {
-  gone: 'This request has expired, or it was answered already.',
-  conflict: 'What you were asked has changed, or can no longer be answered.',
-  invalid_client: 'The application that sent you here is not known, or may not send you here any more.',
-  temporarily_unavailable: 'This cannot be done at the moment. Try again in a minute.',
-  server_error: 'Something went wrong here. Try again later.',
-};
-
-/** A refusal that goes to nobody but the person at the browser. The code is for whoever helps them. */
-const asPage = (refusal: OAuthError): Reply => {
-  const { status, headers } = refusalReply(refusal);
-  const words = WORDS[refusal.error] ?? 'The application that sent you here has asked in a way that is not allowed.';
-  const page = errorPage(status === 401 ? 400 : status, `${words} (${refusal.error})`);
-  const retry = headers['Retry-After'];
-  return retry === undefined ? page : { ...page, headers: { ...page.headers, 'Retry-After': retry } };
-};
 
 const PAGE = 'text/html';
 const AS_PAGE: RouteDoc['refusal'] = { type: PAGE, status: { invalid_client: 400 } };
@@ -96,7 +78,7 @@ const loginDoc: RouteDoc = {
   refusal: AS_PAGE,
 };
 const consentDoc: RouteDoc = {
-  summary: 'The consent page is posted; each chosen account is a parameter account.<n>',
+  summary: 'The consent page is posted; what is ticked are parameters account.<n> and detail.<n>',
   security: 'none',
   form: z.object({ ...bound, nonce: z.string(), digest: z.string(), verdict: z.enum(['approved', 'denied']) }),
   answers: { 200: PAGE },

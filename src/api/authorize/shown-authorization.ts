@@ -2,8 +2,9 @@ import canonicalize from 'canonicalize';
 import * as z from 'zod';
 import type { RequestedAuthorization, Showing } from '../../domain/authorization/decider.ts';
 import { authorizationEvents } from '../../domain/authorization/events.ts';
+import type { AuthorizationDetail } from '../../domain/authorization-details/detail-type.ts';
 import type { Consent } from '../../domain/consent/decider.ts';
-import type { Account } from '../../domain/ports/psu-directory.ts';
+import type { Retrieved } from '../../domain/ports/consent-steps.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { consentAsShown, shownConsent } from '../shown-consent.ts';
 
@@ -14,7 +15,9 @@ const shownAuthorization = z.object({
   username: z.string(),
   scope: z.string(),
   consent: shownConsent.nullable(),
-  authorization_details: z.array(z.unknown()).nullable(),
+  consent_data: z.array(z.object({ title: z.string(), data: z.array(z.string()) })).default([]),
+  consent_type: z.string().nullable().default(null),
+  authorization_details: z.array(z.looseObject({ type: z.string() })).nullable(),
   /** The same as lines for the person. */
   details: z.array(z.string()),
   accounts: z.array(z.object({ account_id: z.string(), display_name: z.string() })),
@@ -28,23 +31,24 @@ export type ShownAuthorization = z.output<typeof shownAuthorization>;
 /** The canonical text (RFC 8785) of what a PSU is shown. */
 export const shownText = (
   request: RequestedAuthorization,
-  given: {
+  given: Retrieved & {
     consent: Consent;
     clientName: string;
     username: string;
-    authorizationDetails: readonly unknown[] | null;
+    authorizationDetails: readonly AuthorizationDetail[] | null;
     details: readonly string[];
-    accounts: readonly Account[];
     salt: string;
   },
 ): string => {
-  const { consent, clientName, username, authorizationDetails, details, accounts, salt } = given;
+  const { consent, consentData, type, clientName, username, authorizationDetails, details, accounts, salt } = given;
   const shown: ShownAuthorization = {
     request_id: request.requestId,
     client: { client_id: request.clientId, client_name: clientName, redirect_uri: request.redirectUri },
     username,
     scope: request.scope,
     consent: consentAsShown(request.consentId, consent),
+    consent_data: consentData.map(({ title, data }) => ({ title, data: [...data] })),
+    consent_type: type,
     authorization_details: authorizationDetails && [...authorizationDetails],
     details: [...details],
     accounts: accounts.map(({ accountId, displayName }) => ({ account_id: accountId, display_name: displayName })),

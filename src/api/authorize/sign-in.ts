@@ -4,40 +4,37 @@ import { makeBudget } from '../budget.ts';
 
 const WINDOW_SECONDS = 15 * 60;
 const WRONG_PER_USERNAME = 5;
-const WRONG_IN_ALL = 2000;
+// Whoever wants to try one user name more often than that must try as many others before.
+const USERNAMES = 100_000;
 // Each check of a password takes its memory and a core for as long as it lasts.
 const AT_ONCE = 16;
 const MAX_LENGTH = 256;
 
-/** The PSU with a user name and a password, or null; nobody is told which of the two was wrong, or that it was not even looked at. */
-export type SignIn = (username: string, password: string) => Promise<string | null>;
+/** Whose user name and password these are; nobody's; or nobody has looked. Nobody is told which of the two was wrong. */
+export type SignIn = (username: string, password: string) => Promise<{ psuId: string } | 'wrong' | 'not looked at'>;
 
 /**
- * Signs a PSU in by user name and password, in the memory of this process: 5 wrong tries for a user name within 15 minutes, whether there
- * is such a user or not, and 2000 for all of them together. Beyond that, or with 16 checks under way, no password is looked at.
+ * Signs a PSU in by user name and password. After 5 wrong tries for a user name within 15 minutes, whether there is such a user or not, no
+ * password is looked at for it, nor any while 16 checks are under way; both are counted in the memory of this process.
  */
 export const makeSignIn = ({ directory, clock, ids }: { directory: PsuDirectory; clock: Clock; ids: Ids }): SignIn => {
-  const forUsername = makeBudget({ count: WRONG_PER_USERNAME, seconds: WINDOW_SECONDS, clock });
-  const forAll = makeBudget({ count: WRONG_IN_ALL, seconds: WINDOW_SECONDS, clock });
+  const forUsername = makeBudget({ count: WRONG_PER_USERNAME, seconds: WINDOW_SECONDS, clock, most: USERNAMES });
   let underWay = 0;
 
   return async (username, password) => {
-    if (username.length > MAX_LENGTH || password.length > MAX_LENGTH || underWay >= AT_ONCE) return null;
+    if (username.length > MAX_LENGTH || password.length > MAX_LENGTH) return 'wrong';
     const key = ids.hash(username);
-    if (!forAll.spend('')) return null;
-    if (!forUsername.spend(key)) {
-      forAll.refund('');
-      return null;
-    }
+    if (underWay >= AT_ONCE || !forUsername.spend(key)) return 'not looked at';
     underWay += 1;
+    let wrong = false;
     try {
       const psuId = await directory.authenticate(username, password);
-      if (psuId === null) return null;
-      forUsername.refund(key);
-      forAll.refund('');
-      return psuId;
+      wrong = psuId === null;
+      return psuId === null ? 'wrong' : { psuId };
     } finally {
       underWay -= 1;
+      // Also what the directory could not say was no wrong try.
+      if (!wrong) forUsername.refund(key);
     }
   };
 };

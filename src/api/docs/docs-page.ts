@@ -9,6 +9,7 @@ const CALLER: Record<RouteDoc['security'], string> = {
   none: 'anybody',
   client: 'a client, by the method that it is registered with',
   bearer: 'an access token (Bearer or DPoP)',
+  operator: 'a client of the ASPSP, by an access token or by Basic',
   device: 'a device, by a proof of its key',
   psu: 'a PSU, by user name and password',
   'registration token': 'the registration access token',

@@ -10,6 +10,7 @@ const SECURITY: Record<RouteDoc['security'], readonly Json[]> = {
   none: [],
   client: [{ clientSecret: [] }, { clientCertificate: [] }, {}],
   bearer: [{ accessToken: [] }, { dpop: [] }],
+  operator: [{ accessToken: [] }, { dpop: [] }, { clientSecret: [] }],
   device: [{ deviceProof: [] }],
   psu: [{ password: [] }],
   'registration token': [{ registrationToken: [] }],
@@ -42,7 +43,7 @@ const REFUSAL = {
 const DPOP = z.object({ DPoP: z.string().optional().describe('A proof of the key that tokens are bound to (RFC 9449)') });
 
 /** The headers by which a caller proves who it is; OpenAPI wants none for what a scheme of HTTP holds. */
-const HEADERS: Partial<Record<RouteDoc['security'], z.ZodObject>> = { client: DPOP, bearer: DPOP };
+const HEADERS: Partial<Record<RouteDoc['security'], z.ZodObject>> = { client: DPOP, bearer: DPOP, operator: DPOP };
 
 /** The OpenAPI 3.1 document of the routes. */
 export const openApi = (routes: readonly Route[], { issuer, mtlsBase }: { issuer: string; mtlsBase: string }): Json => ({
@@ -74,7 +75,8 @@ export const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): Json => {
 };
 
 const operation = ({ method, path, doc }: Documented): Json => ({
-  operationId: `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+(.?)/g, (_, next: string) => next.toUpperCase())}`,
+  // A path that is served with a slash at its end as well is another operation.
+  operationId: `${method.toLowerCase()}${path.replace(/\/$/, '/slash').replaceAll(/[^A-Za-z0-9]+(.?)/g, (_, next: string) => next.toUpperCase())}`,
   summary: doc.summary,
   security: SECURITY[doc.security],
   parameters: [...inPath(path), ...parameters('query', doc.query), ...parameters('header', headersOf(doc))],

@@ -18,6 +18,7 @@ const OUR_FAULTS: Statuses = { server_error: 500, temporarily_unavailable: 503 }
 const COMMON: Record<RouteDoc['security'], Statuses> = {
   none: {},
   client: { invalid_client: 401, invalid_request: 400, invalid_dpop_proof: 400 },
+  operator: { invalid_client: 401, invalid_request: 400, invalid_token: 401, invalid_dpop_proof: 401, insufficient_scope: 403 },
   bearer: { invalid_token: 401, invalid_dpop_proof: 401, insufficient_scope: 403 },
   device: { invalid_token: 401, access_denied: 403 },
   psu: { invalid_token: 401 },

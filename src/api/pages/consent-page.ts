@@ -1,6 +1,9 @@
+import type { DetailLine, Part } from '../../domain/authorization-details/detail-type.ts';
+import type { ConsentDatum } from '../../domain/ports/consent-steps.ts';
 import type { Account } from '../../domain/ports/psu-directory.ts';
 import type { Form } from '../body.ts';
 import type { Reply } from '../reply.ts';
+import { accountBox, detailBox } from './choices.ts';
 import { type Content, type Html, html } from './html.ts';
 import { page } from './layout.ts';
 import { type Bound, hiddenFields, nameOf, titleOf } from './parts.ts';
@@ -12,9 +15,11 @@ export interface ConsentPage extends Bound {
   nonce: string;
   /** The digest of what is shown. */
   digest: string;
-  /** Who is signed in. */
-  username: string;
+  /** Who is signed in, where that is known. */
+  username: string | null;
   clientName: string;
+  /** What the person compares with what the application shows them. */
+  bindingMessage: string | null;
   scope: string;
   consent: {
     permissions: readonly string[];
@@ -22,15 +27,21 @@ export interface ConsentPage extends Bound {
     transactionsFrom: string | null;
     transactionsTo: string | null;
   } | null;
-  /** The authorization details, a line each. */
-  details: readonly string[];
+  /** What the consent asks for, in the words of the standard. */
+  consentData: readonly ConsentDatum[];
+  /** The lines of each of the authorization details. */
+  details: readonly (readonly DetailLine[])[];
+  /** What the application says of its request, a line each. */
+  context: readonly string[];
   accounts: readonly Account[];
   error: string | null;
+  /** What was posted before, and what is ticked therefore; null for the first time: all of the details, and no account. */
+  before: Form | null;
 }
 
-/** The consent page. It posts `verdict`, `approved` or `denied`, and the accounts that were ticked (`chosenAccounts`). */
+/** The consent page. It posts `verdict`, `approved` or `denied`, and what was ticked (`choicesIn`). */
 export const consentPage = (shown: ConsentPage): Reply => {
-  const { action, interactionId, csrfToken, formTargets, nonce, digest, username, clientName, error } = shown;
+  const { action, interactionId, csrfToken, formTargets, nonce, digest, username, clientName, bindingMessage, error } = shown;
   // Firefox would bring ticks and hidden values back when the page is loaded again; autocomplete="off" keeps it from that.
   // Enter in a checkbox presses the first button of the form. That one is disabled, so that only a real button answers.
   return page(error === null ? 200 : 400, {
@@ -38,12 +49,15 @@ export const consentPage = (shown: ConsentPage): Reply => {
     formTargets,
     body: html`<h1>Do you allow ${nameOf(clientName)} to do this?</h1>
 ${error !== null && html`<p class="error" role="alert" id="error" tabindex="-1" autofocus>${error}</p>`}
-<p class="quiet">You are signed in as ${nameOf(username)}.</p>
+${username !== null && html`<p class="quiet">You are signed in as ${nameOf(username)}.</p>`}
+${bindingMessage !== null && html`<p>The application shows you the same message: ${nameOf(bindingMessage)}. If it does not, deny.</p>`}
 <form method="post" action="${action}" autocomplete="off">
 <button type="submit" disabled hidden></button>
 ${hiddenFields({ interaction_id: interactionId, csrf_token: csrfToken, nonce, digest })}
 ${asked(shown)}
 ${limits(shown)}
+${toTheLetter(shown)}
+${inDetail(shown)}
 ${choices(shown)}
 <div class="buttons">
 <button type="submit" name="verdict" value="approved">Approve</button>
@@ -56,10 +70,10 @@ ${choices(shown)}
 const list = (heading: string, lines: readonly string[]): Content =>
   lines.length > 0 && html`<h2>${heading}</h2>\n<ul>\n${lines.map((line) => html`<li><bdi>${line}</bdi></li>\n`)}</ul>`;
 
-const asked = ({ scope, consent, details }: ConsentPage): Html => {
+const asked = ({ scope, consent, context }: ConsentPage): Html => {
   const scopes = scope.split(' ').filter((value) => value !== '');
   return html`${list('It will be able to', [...scopes.map(wordsForScope), ...(consent?.permissions ?? []).map(wordsForPermission)])}
-${list('In detail', details)}`;
+${list('What the application says of its request', context)}`;
 };
 
 const limits = ({ consent }: ConsentPage): Content => {
@@ -80,17 +94,40 @@ ${
 </dl>`;
 };
 
-const choices = ({ accounts, error }: ConsentPage): Content =>
+const toTheLetter = ({ consentData }: ConsentPage): Content =>
+  consentData.length > 0 &&
+  html`<h2>To the letter</h2>
+<dl>
+${consentData.map(({ title, data }) => html`<dt>${title}</dt>\n${data.map((value) => html`<dd><bdi>${value}</bdi></dd>\n`)}`)}</dl>`;
+
+const inDetail = ({ details, before }: ConsentPage): Content =>
+  details.length > 0 &&
+  html`<h2>In detail</h2>
+<p>Take the tick away from what you do not allow.</p>
+${details.map((lines, entry) => {
+  const box = (part: Part | null, text: Content): Html => {
+    const name = detailBox(entry, part);
+    const ticked = before === null || Object.hasOwn(before, name);
+    return html`<label class="choice"><input type="checkbox" name="${name}" value="yes"${ticked && html` checked`}>${text}</label>`;
+  };
+  return html`<fieldset>
+<legend>${entry + 1} of ${details.length}</legend>
+${box(null, 'Allow this')}
+<ul>
+${lines.map(({ text, part }) => {
+  const words = html`<bdi>${text}</bdi>`;
+  return html`<li>${part === null ? words : box(part, words)}</li>\n`;
+})}</ul>
+</fieldset>
+`;
+})}`;
+
+const choices = ({ accounts, error, before }: ConsentPage): Content =>
   accounts.length > 0 &&
   html`<fieldset${error !== null && html` aria-describedby="error"`}>
 <legend>From which accounts?</legend>
-${accounts.map(
-  ({ accountId, displayName }, index) =>
-    html`<label class="choice"><input type="checkbox" name="account.${index}" value="${accountId}"><bdi>${displayName}</bdi></label>\n`,
-)}</fieldset>`;
-
-const ACCOUNT = /^account\.\d+$/;
-
-/** The ids of the accounts that were ticked. Each box has a name of its own, because a repeated parameter is refused. */
-export const chosenAccounts = (form: Form): readonly string[] =>
-  Object.entries(form).flatMap(([name, value]) => (ACCOUNT.test(name) ? [value] : []));
+${accounts.map(({ accountId, displayName }, index) => {
+  const name = accountBox(index);
+  const ticked = before?.[name] === accountId;
+  return html`<label class="choice"><input type="checkbox" name="${name}" value="${accountId}"${ticked && html` checked`}><bdi>${displayName}</bdi></label>\n`;
+})}</fieldset>`;

@@ -14,5 +14,11 @@ export const continuePage = (clientName: string, url: string): Reply => {
 <p>You are on your way back to ${nameOf(clientName)}.</p>
 <p><a href="${url}">Go on now</a></p>`,
   });
-  return { ...reply, headers: { ...reply.headers, Refresh: ['0; url', url].join('=') } };
+  return goingTo(reply, url);
 };
+
+/** A page from which the browser goes on by itself. */
+export const goingTo = (reply: Reply, url: string): Reply => ({
+  ...reply,
+  headers: { ...reply.headers, Refresh: ['0; url', url].join('=') },
+});

@@ -5,7 +5,8 @@ import { type Bound, hiddenFields, nameOf, titleOf } from './parts.ts';
 
 /** The login step: who asks, and why the last try failed. */
 export interface LoginPage extends Bound {
-  clientName: string;
+  /** Null where the person sees afterwards who asks; there is nothing to give up then. */
+  clientName: string | null;
   /** What was typed before, or what the client hinted at. */
   username: string | null;
   /** The same words for an unknown user and a wrong password. */
@@ -22,7 +23,7 @@ export const loginPage = ({ action, interactionId, csrfToken, formTargets, clien
     formTargets,
     body: html`<h1>Sign in</h1>
 ${error !== null && html`<p class="error" role="alert" id="error">${error}</p>`}
-<p>Sign in to see what ${nameOf(clientName)} asks of you. Nothing is shared until you approve it.</p>
+<p>Sign in to see what ${clientName === null ? 'waits for your answer' : html`${nameOf(clientName)} asks of you`}. Nothing is shared until you approve it.</p>
 <form method="post" action="${action}">
 ${hiddenFields({ interaction_id: interactionId, csrf_token: csrfToken })}
 <label for="username">User name</label>
@@ -31,8 +32,7 @@ ${hiddenFields({ interaction_id: interactionId, csrf_token: csrfToken })}
 <input type="password" id="password" name="password" autocomplete="current-password" required${described}${named && html` autofocus`}>
 <div class="buttons">
 <button type="submit" name="step" value="login" class="main">Sign in</button>
-<button type="submit" name="step" value="cancel" formnovalidate>Cancel</button>
-</div>
+${clientName !== null && html`<button type="submit" name="step" value="cancel" formnovalidate>Cancel</button>\n`}</div>
 </form>`,
   });
 };

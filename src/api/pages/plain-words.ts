@@ -3,6 +3,8 @@ import { type Html, html } from './html.ts';
 const SCOPES = new Map([
   ['openid', 'Recognise you as the same person when you come back'],
   ['accounts', 'Read data of the accounts that you choose'],
+  ['payments', 'Make the payments that you approve'],
+  ['fundsconfirmations', 'Ask whether there is enough money on an account that you choose'],
 ]);
 
 const PERMISSIONS = new Map([

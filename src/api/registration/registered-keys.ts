@@ -28,11 +28,10 @@ const usableAlg = (jws: JwsReader, jwk: Readonly<Record<string, unknown>>): stri
   }
 };
 
-const CALLED = ['jwks_uri', 'backchannel_client_notification_endpoint'] as const;
-
 /** Refuses URLs that we would call and may not. */
 export const checkUrls = async (metadata: ClientMetadata, outbound: Outbound): Promise<void> => {
-  for (const member of CALLED) {
+  const notifying = metadata.backchannel_token_delivery_mode !== 'poll';
+  for (const member of ['jwks_uri', ...(notifying ? (['backchannel_client_notification_endpoint'] as const) : [])] as const) {
     const url = metadata[member];
     if (url === null) continue;
     try {

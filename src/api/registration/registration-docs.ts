@@ -8,7 +8,7 @@ const members = { ...wantedMembers, software_statement: clientMetadata.shape.sof
 /** The client information of an answer (RFC 7591, section 3.2.1; RFC 7592, section 3). */
 const clientInformation = z.looseObject({
   client_id: z.string(),
-  client_id_issued_at: z.int(),
+  client_id_issued_at: z.union([z.int(), z.string()]).describe('a number (RFC 7591), or the same as a text in the profile wso2-compat'),
   client_secret: z.string().optional(),
   client_secret_expires_at: z.int().optional(),
   registration_access_token: z.string(),

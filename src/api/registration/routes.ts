@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { DetailTypes } from '../../domain/authorization-details/detail-type.ts';
 import { client, disable, type RegisteredClient, register, replaceOwn } from '../../domain/client/decider.ts';
-import type { ClientMetadata } from '../../domain/client/metadata.ts';
+import { type ClientMetadata, profileOf } from '../../domain/client/metadata.ts';
 import type { ProfileName } from '../../domain/client/profiles.ts';
 import { ownMetadata } from '../../domain/client/self-registration.ts';
 import type { SoftwareStatement } from '../../domain/client/software-statement.ts';
@@ -11,11 +11,11 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
 import type { Outbound } from '../../domain/ports/outbound.ts';
 import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import { firstFree } from '../first-free.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json, noContent, type Reply, refusalReply } from '../reply.ts';
 import type { Call, Route } from '../route.ts';
 import { PATHS, type Surface } from '../surface.ts';
-import type { ClientKeys } from '../tpp/client-keys.ts';
 import { makePace } from './pace.ts';
 import { checkKeys, checkUrls } from './registered-keys.ts';
 import { endRegistrationDoc, readRegistrationDoc, registerDoc, replaceRegistrationDoc } from './registration-docs.ts';
@@ -25,9 +25,11 @@ import { makeSoftwareStatements, type StatementSettings } from './software-state
 /** Who may register, and as what. */
 export interface RegistrationSettings extends StatementSettings {
   profile: ProfileName;
+  production: boolean;
   requireSoftwareStatement: boolean;
   requireCertificate: boolean;
   oneClientPerSoftware: boolean;
+  requiredMembers: readonly string[];
   perMinute: number;
 }
 
@@ -47,7 +49,6 @@ interface Deps {
   clock: Clock;
   ids: Ids;
   surface: Surface;
-  clientKeys: ClientKeys;
   detailTypes: DetailTypes;
   /** The listener that registration is served at, or null where it is not. */
   registrationBase: string | null;
@@ -66,6 +67,7 @@ export const registrationRoutes = (deps: Deps): Route[] => {
   const { decide, load, readModels, jws, outbound, clock, ids, detailTypes, registrationBase, settings } = deps;
   if (registrationBase === null) return [];
   const { initialAccessToken, sandboxJwks } = deps.files ?? { initialAccessToken: null, sandboxJwks: null };
+  const ours = { detailTypes, requiredMembers: settings.requiredMembers, production: settings.production };
   const statements = makeSoftwareStatements({ ...deps, sandboxJwks });
   const pace = makePace(settings.perMinute, clock);
   const base = registrationBase + PATHS.registration;
@@ -101,10 +103,10 @@ export const registrationRoutes = (deps: Deps): Route[] => {
   /** The id of a new client: a random one, or that of the software's one client. */
   const newClient = async (statement: SoftwareStatement | null): Promise<{ clientId: string; fresh: boolean }> => {
     if (!settings.oneClientPerSoftware || statement === null) return { clientId: ids.uuid(), fresh: true };
-    for (let before = 0; ; before += 1) {
-      const clientId = ids.derived(`client of software\n${statement.issuer}\n${statement.softwareId}\n${before}`);
-      if ((await load(client, clientId)).status !== 'disabled') return { clientId, fresh: false };
-    }
+    const { issuer, softwareId } = statement;
+    const idAfter = (before: number) => ids.derived(`client of software\n${issuer}\n${softwareId}\n${before}`);
+    const before = await firstFree(async (number) => (await load(client, idAfter(number))).status === 'disabled');
+    return { clientId: idAfter(before), fresh: false };
   };
 
   const checked = async (metadata: ClientMetadata): Promise<ClientMetadata> => {
@@ -123,7 +125,7 @@ export const registrationRoutes = (deps: Deps): Route[] => {
     const { clientId, fresh } = await newClient(statement);
     const proven = request.jwt !== null;
     const metadata = await checked(
-      ownMetadata({ wanted: request.wanted, statement, proven, profile: settings.profile, clientId, detailTypes }),
+      ownMetadata({ ...ours, wanted: request.wanted, statement, proven, profile: settings.profile, clientId }),
     );
     const secret = metadata.token_endpoint_auth_method.startsWith('client_secret_') ? ids.secret() : null;
     const [token, at] = [ids.secret(), clock()];
@@ -183,7 +185,7 @@ export const registrationRoutes = (deps: Deps): Route[] => {
     await checkGrounds(request, statement);
     const proven = request.jwt !== null;
     const revise = (current: ClientMetadata) =>
-      ownMetadata({ wanted: request.wanted, statement, proven, current, profile: current.profile, clientId, detailTypes });
+      ownMetadata({ ...ours, wanted: request.wanted, statement, proven, current, profile: current.profile, clientId });
     const metadata = await checked(revise(state.metadata));
     const { position } = await decide(client, clientId, replaceOwn(revise, clock()), command(clientId));
     await readModels.reached(position);
@@ -246,6 +248,12 @@ const information = ({
     client_id_issued_at: at,
     registration_access_token: token,
     registration_client_uri: `${base}/${clientId}`,
+    // Redirect URIs are https only, so that every client is one (OpenID Connect Dynamic Client Registration 1.0, section 2).
+    application_type: 'web',
     ...Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null)),
+    ...(profileOf(metadata).registration === 'reference' && {
+      client_id_issued_at: String(at),
+      backchannel_user_code_parameter_supported: metadata.backchannel_user_code_parameter,
+    }),
   };
 };

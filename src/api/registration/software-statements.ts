@@ -5,13 +5,16 @@ import { checkStatement, type SoftwareStatement, softwareStatement } from '../..
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws, JwsReader } from '../../domain/ports/jws.ts';
+import type { Outbound } from '../../domain/ports/outbound.ts';
 import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
 import { PATHS, type Surface } from '../surface.ts';
-import type { ClientKeys, KeyOwner } from '../tpp/client-keys.ts';
+import { type KeyOwner, makeClientKeys } from '../tpp/client-keys.ts';
 
 /** Whose software statements are believed. */
 export interface StatementSettings {
   statementIssuers: readonly string[];
+  /** Whether RS256 is taken as well, while directories of the reference move over. */
+  allowRs256: boolean;
   statementSeconds: number;
   productionJwksUrl: string | null;
   sandboxJwksUrl: string | null;
@@ -19,7 +22,7 @@ export interface StatementSettings {
 
 interface Deps {
   jws: JwsReader;
-  clientKeys: ClientKeys;
+  outbound: Outbound;
   replayGuard: ReplayGuard;
   clock: Clock;
   ids: Ids;
@@ -54,8 +57,10 @@ const requestClaims = z.object({
 
 /** Verifies software statements, and the signed requests that hold them, by the keys and the bounds of the settings. */
 export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
-  const { jws, clientKeys, replayGuard, clock, ids, surface, settings } = deps;
-  const { statementIssuers: issuers, statementSeconds: maxAgeSeconds, productionJwksUrl, sandboxJwksUrl } = settings;
+  const { jws, replayGuard, clock, ids, surface, settings } = deps;
+  const { statementIssuers: issuers, statementSeconds: maxAgeSeconds, allowRs256, productionJwksUrl, sandboxJwksUrl } = settings;
+  const keysOfOthers = makeClientKeys({ ...deps, rs256: allowRs256 });
+  const checkType = makeCheckType(allowRs256);
   const audiences = new Set([surface.issuer, `${surface.issuer}/`, ...endpointsOf(surface)]);
   const directories = {
     production: keysOf('production directory', null, productionJwksUrl),
@@ -67,7 +72,7 @@ export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
       const refuse = (reason: string) => new OAuthError('invalid_software_statement', `the software statement ${reason}`);
       const decoded = typeof text === 'string' ? jws.decode(text) : null;
       if (typeof text !== 'string' || decoded === null) throw refuse('is not a signed JWT');
-      if (!isPlainJwt(decoded, SIGNING_ALGS)) throw refuse('must be a JWT that is signed with PS256 or ES256');
+      checkType(decoded, refuse);
       const statement = softwareStatement(text, decoded.claims);
       const directory = directories[statement.environment];
       if (directory === null)
@@ -75,7 +80,7 @@ export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
           'unapproved_software_statement',
           `no software statements are accepted from a ${statement.environment} directory`,
         );
-      if (!(await clientKeys.signed(directory, decoded)))
+      if (!(await keysOfOthers.signed(directory, decoded)))
         throw refuse('is not signed by a key of its directory, or those keys are not to be had');
       checkStatement(statement, { issuers, maxAgeSeconds, at: clock() });
       return statement;
@@ -92,7 +97,7 @@ export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
       const { jwks, jwks_uri: jwksUri } = metadata as Partial<ClientMetadata>;
       const keys = keysOf(`software ${typeof jwksUri === 'string' ? jwksUri : softwareId}`, jwks ?? null, jwksUri ?? null);
       if (keys === null) throw refuse('cannot be checked: the software statement names no keys');
-      if (!isPlainJwt(request, SIGNING_ALGS)) throw refuse('must be a JWT that is signed with PS256 or ES256');
+      checkType(request, refuse);
       const { success, data: claims } = requestClaims.safeParse(request.claims);
       if (!success) throw refuse('must hold iss, aud, exp, iat and jti');
       const at = clock();
@@ -101,7 +106,7 @@ export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
       if (claims.exp <= at) throw refuse('has expired');
       if (Math.max(claims.iat, claims.nbf ?? 0) > at + SKEW_SECONDS) throw refuse('is not valid yet');
       if (claims.iat < at - REQUEST_SECONDS || claims.exp > at + REQUEST_SECONDS + SKEW_SECONDS) throw refuse('lives too long');
-      if (!(await clientKeys.signed(keys, request)))
+      if (!(await keysOfOthers.signed(keys, request)))
         throw refuse('is not signed by a key of its software, or those keys are not to be had');
       if (!(await replayGuard.firstUse(ids.hash(`registration\n${softwareId}\n${claims.jti}`), Math.ceil(claims.exp))))
         throw refuse('was used before');
@@ -112,9 +117,15 @@ export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
 const endpointsOf = ({ issuer, mtlsBase }: Surface): string[] =>
   [issuer, mtlsBase].flatMap((base) => PATHS_OF_REGISTRATION.map((path) => base + path));
 
-// RFC 8725, section 3.11: what says that it is something else is none of these.
-const isPlainJwt = ({ header: { alg, typ } }: DecodedJws, algs: readonly string[]): boolean =>
-  algs.includes(alg) && (typ === null || typ.toLowerCase() === 'jwt');
+/** Refuses what is signed in another way. RFC 8725, section 3.11: what says that it is something else than a JWT is none of these. */
+const makeCheckType = (allowRs256: boolean) => {
+  const algs: readonly string[] = allowRs256 ? [...SIGNING_ALGS, 'RS256'] : SIGNING_ALGS;
+  const wanted = `must be a JWT that is signed with ${algs.join(' or ')}`;
+  return ({ header: { alg, typ } }: DecodedJws, refuse: (reason: string) => OAuthError): void => {
+    if (alg === 'RS256' && !allowRs256) throw refuse(`${wanted}: RS256 is switched off here (registration.allow_rs256)`);
+    if (!algs.includes(alg) || (typ !== null && typ.toLowerCase() !== 'jwt')) throw refuse(wanted);
+  };
+};
 
 /** The keys of somebody who is no client, as those of clients are looked up. */
 const keysOf = (name: string, jwks: ClientMetadata['jwks'], jwksUri: string | null): KeyOwner | null =>

@@ -32,7 +32,7 @@ export const sandboxRoutes = (deps: { load: Load; clock: Clock; ids: Ids; device
       // A device that was enrolled for an answer that cannot be given would be a fact of a refused call.
       if (request.status !== 'pending') throw new OAuthError('conflict', `the request was already ${request.status}`);
       if (deps.clock() >= request.expiresAt) throw new OAuthError('expired_token', 'the request has expired');
-      if (!answerable(await deps.load(consent, request.consentId), deps.clock()))
+      if (!answerable(await deps.load(consent, request.consentId), request.psuId, deps.clock()))
         throw new OAuthError('conflict', 'the consent no longer awaits authorisation');
       return (await deps.deviceOf(request.psuId)).answer(requestId, verdict);
     },

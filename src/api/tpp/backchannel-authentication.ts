@@ -14,17 +14,21 @@ import {
   requestContextOf,
   scopeOf,
 } from '../../domain/ciba-request/request.ts';
+import { worded } from '../../domain/client/error-words.ts';
 import { CIBA_GRANT } from '../../domain/client/metadata.ts';
 import { awaiting, consent } from '../../domain/consent/decider.ts';
+import { checkScope } from '../../domain/consent/scope.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { parametersIn } from '../authorize/plain-parameters.ts';
+import type { Form } from '../body.ts';
 import { parse } from '../parse.ts';
 import type { ReadModels } from '../read-models.ts';
-import { json } from '../reply.ts';
+import { json, type Reply } from '../reply.ts';
 import type { Endpoint } from '../route.ts';
+import { PATHS } from '../surface.ts';
 import { type AuthenticateClient, type AuthenticatedClient, requireBinding } from './client-auth.ts';
 import { makeAdmit } from './pending-limits.ts';
 import type { PsuOfHint } from './psu-of-hint.ts';
@@ -54,17 +58,30 @@ export const backchannelAuthentication = (deps: {
   detailTypes: DetailTypes;
   clock: Clock;
   ids: Ids;
+  issuer: string;
   settings: BackchannelSettings;
 }): Endpoint => {
-  const { authenticate, readRequestObject, decide, load, readModels, psuOfHint, checkUserCode, detailTypes, clock, ids, settings } = deps;
+  const { authenticate, readRequestObject, decide, load, readModels, psuOfHint, checkUserCode, detailTypes, clock, ids, issuer, settings } =
+    deps;
   const admit = makeAdmit(deps);
 
-  const parametersOf = async (form: Readonly<Record<string, string>>, client: AuthenticatedClient): Promise<AuthenticationRequest> => {
+  const parametersOf = async (form: Form, client: AuthenticatedClient): Promise<AuthenticationRequest> => {
     const { request } = form;
     if (request !== undefined) return parse(authenticationRequest, await readRequestObject(request, client));
     if (client.profile.signedRequestRequired || client.metadata.backchannel_authentication_request_signing_alg !== null)
       throw new OAuthError('invalid_request', 'the parameters must arrive in a signed request object');
     return parse(authenticationRequest, parametersIn(form));
+  };
+
+  /** By what else than a push the PSU hears of the request, or null; refuses what the client's profile has no place for. */
+  const channelOf = (parameters: AuthenticationRequest, { profile }: AuthenticatedClient): 'external' | null => {
+    for (const name of profile.refusedParameters)
+      if (parameters[name] !== undefined) throw new OAuthError('invalid_request', `${name} is not supported`);
+    const { notification_channel: asked } = parameters;
+    if (asked === undefined || profile.notificationChannels === null) return null;
+    const channel = profile.notificationChannels.find((one) => one === asked);
+    if (channel === undefined) throw new OAuthError('invalid_request', 'notification_channel names a channel that is not offered');
+    return channel;
   };
 
   /** What the PSU is to be asked, besides the scope. */
@@ -94,11 +111,11 @@ export const backchannelAuthentication = (deps: {
     await readModels.reached(position);
   };
 
-  return async (call) => {
-    const client = await authenticate(call);
+  const request = async (form: Form, client: AuthenticatedClient): Promise<Reply> => {
     const { clientId, metadata } = client;
     if (!metadata.grant_types.includes(CIBA_GRANT)) throw new OAuthError('unauthorized_client', 'this client is not registered for CIBA');
-    const parameters = await parametersOf(call.form, client);
+    const parameters = await parametersOf(form, client);
+    const channel = channelOf(parameters, client);
     const scope = scopeOf(parameters, metadata.scope);
     const asked = askedOf(parameters, client);
     const deliveryMode = metadata.backchannel_token_delivery_mode;
@@ -108,7 +125,7 @@ export const backchannelAuthentication = (deps: {
     const intent = intentOf(parameters);
     const { psuId, useUp } = await psuOfHint(hintOf(parameters), client);
     const at = clock();
-    if (intent !== null) awaiting(await load(consent, intent), clientId, at);
+    if (intent !== null) checkScope(awaiting(await load(consent, intent), { clientId, psuId, at }), scope);
     const { supersedes } = parameters;
     const old = supersedes === undefined ? null : supersedable(await load(cibaRequest, requestIdOf(supersedes, ids)), clientId, at);
 
@@ -150,6 +167,16 @@ export const backchannelAuthentication = (deps: {
     if (old !== null) await supersede(old, String(eventIds[0]), clientId);
     // CIBA Core 1.0, section 7.3: who never polls needs no interval.
     const pace = deliveryMode === 'push' ? {} : { interval: intervalSeconds };
-    return json(200, { auth_req_id: authReqId, expires_in: expiresIn, ...pace });
+    const page = channel === 'external' ? { auth_url: issuer + PATHS.answer } : {};
+    return json(200, { auth_req_id: authReqId, expires_in: expiresIn, ...pace, ...page });
+  };
+
+  return async (call) => {
+    const client = await authenticate(call);
+    try {
+      return await request(call.form, client);
+    } catch (error) {
+      throw error instanceof OAuthError ? worded(error, client.profile.errorWords.request) : error;
+    }
   };
 };

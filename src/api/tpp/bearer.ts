@@ -8,10 +8,10 @@ import { DPOP_ALGS, type Dpop } from './dpop.ts';
 
 const CREDENTIALS = /^(bearer|dpop) +([A-Za-z0-9._~+/=-]+)$/i;
 
-/** The access token of a call to a resource (RFC 6750; RFC 8705, section 3; RFC 9449, section 7), if it is good and has the scope. */
+/** The access token of a call to a resource (RFC 6750; RFC 8705, section 3; RFC 9449, section 7), if it is good and has one of the scopes. */
 export const makeBearer =
   ({ readModels, clock, ids, dpop }: { readModels: ReadModels; clock: Clock; ids: Ids; dpop: Dpop }) =>
-  async (call: Call, scope: string): Promise<TokenRow> => {
+  async (call: Call, scope: string, ...others: readonly string[]): Promise<TokenRow> => {
     const [, scheme = '', given = ''] = CREDENTIALS.exec(call.headers.authorization ?? '') ?? [];
     const token = given === '' ? undefined : await readModels.find((rows) => findToken(rows, ids.hash(given)));
     if (token?.kind !== 'access_token' || token.expiresAt <= clock())
@@ -26,7 +26,8 @@ export const makeBearer =
       if (proof === null) throw new OAuthError('invalid_dpop_proof', 'the DPoP proof is missing');
       if (proof.jkt !== token.dpopKeyThumbprint) throw new OAuthError('invalid_token', 'the access token is bound to another DPoP key');
     }
-    if (!token.scope.split(' ').includes(scope))
+    const granted = token.scope.split(' ');
+    if (![scope, ...others].some((one) => granted.includes(one)))
       throw new OAuthError('insufficient_scope', `the access token does not have the scope ${scope}`);
     return token;
   };

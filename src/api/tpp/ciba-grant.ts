@@ -1,14 +1,16 @@
-import { cibaRequest, type ReceivedCibaRequest, redeem } from '../../domain/ciba-request/decider.ts';
+import { alreadyRedeemed, cibaRequest, type ReceivedCibaRequest, redeem } from '../../domain/ciba-request/decider.ts';
 import { requestIdOf } from '../../domain/ciba-request/id.ts';
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
+import { worded } from '../../domain/client/error-words.ts';
+import { PROFILES, type Profile } from '../../domain/client/profiles.ts';
 import { consent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { grant, open } from '../../domain/grant/decider.ts';
-import { OAuthError } from '../../domain/oauth-error.ts';
+import { OAuthError, type OAuthErrorCode } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
-import { findPending, type PendingRequest } from '../../projections/pending-requests.ts';
+import { findWaiting, type PendingRequest } from '../../projections/pending-requests.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json, type Reply, refusalReply } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
@@ -18,10 +20,17 @@ import { type LongPolls, preferredWait } from './long-polls.ts';
 import type { PollPacing } from './poll-pacing.ts';
 import type { GrantHandler } from './token.ts';
 
-// Most polls get one of these: they are rendered once.
-const PENDING = refusalReply(new OAuthError('authorization_pending', 'the PSU has not answered yet'));
-const SLOW_DOWN = refusalReply(new OAuthError('slow_down', 'polled too soon: wait five seconds longer between polls'));
-const EXPIRED = refusalReply(new OAuthError('expired_token', 'auth_req_id has expired'));
+/** What most polls get, in the words of a profile. */
+const waitingReplies = ({ errorWords, slowDownSeconds }: Profile) => {
+  const refuse = (error: OAuthErrorCode, description: string) => refusalReply(worded(new OAuthError(error, description), errorWords.poll));
+  return {
+    pending: refuse('authorization_pending', 'the PSU has not answered yet'),
+    slowDown: refuse('slow_down', `polled too soon: wait ${slowDownSeconds} seconds longer between polls`),
+    expired: refuse('expired_token', 'auth_req_id has expired'),
+  };
+};
+// Rendered once.
+const WAITING = new Map(Object.values<Profile>(PROFILES).map((profile) => [profile, waitingReplies(profile)]));
 
 // CIBA Core 1.0, section 11.
 const pushed = () => new OAuthError('unauthorized_client', 'tokens of this request are pushed to the client');
@@ -49,7 +58,7 @@ export const cibaGrant = (deps: Deps): GrantHandler => {
 
   /** What the streams say, and nothing else is believed: the tokens, or the refusal. */
   const redeemed = async (authReqId: string, requestId: string, client: AuthenticatedClient): Promise<Reply> => {
-    const { clientId, binding } = client;
+    const { clientId, binding, profile } = client;
     const request = await load(cibaRequest, requestId);
     if (request.status !== 'absent' && request.clientId === clientId && request.deliveryMode === 'push') throw pushed();
     const consentId = request.status === 'absent' ? '' : request.consentId;
@@ -58,15 +67,10 @@ export const cibaGrant = (deps: Deps): GrantHandler => {
     // A request has one grant, under the same id.
     const grantId = requestId;
     const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId, causationId: null };
-    const { state, eventIds } = await decide(
-      cibaRequest,
-      requestId,
-      redeem({ clientId, ...binding, consent: consentState, grantId, at: clock() }),
-      command,
-    );
+    const decision = redeem({ clientId, ...binding, consent: consentState, grantId, at: clock(), expiryFirst: profile.expiryFirst });
+    const { state, eventIds } = await decide(cibaRequest, requestId, decision, command);
     // Redeemed before: by a call that got its tokens, or by one that died before it could.
-    if (eventIds.length === 0 && (await load(grant, grantId)).status !== 'absent')
-      throw new OAuthError('invalid_grant', 'auth_req_id was already redeemed');
+    if (eventIds.length === 0 && (await load(grant, grantId)).status !== 'absent') throw alreadyRedeemed();
     const consentExpiresAt = consentState.status === 'absent' ? null : consentState.expiresAt;
     const authorizationDetails = detailsOf(consentState, sealer);
     const opening = { opens: open, actor: { kind: 'client', id: clientId } as const };
@@ -82,11 +86,12 @@ export const cibaGrant = (deps: Deps): GrantHandler => {
     limits: { seconds: number; closed: AbortSignal },
     [authReqId, requestId, client]: Parameters<typeof redeemed>,
   ): Promise<Reply> => {
-    const watch = longPolls.watch([`cibaRequest-${requestId}`, `consent-${consentId}`], limits);
-    if (watch === null) return PENDING;
+    const watch = longPolls.watch([`cibaRequest-${requestId}`, `consent-${consentId}`], { ...limits, of: client.clientId });
+    const { pending } = waitingOf(client);
+    if (watch === null) return pending;
     try {
       while (await watch.changed()) {
-        if (findPending(rows, requestId) !== undefined) continue;
+        if (findWaiting(rows, requestId) !== undefined) continue;
         try {
           return await redeemed(authReqId, requestId, client);
         } catch (error) {
@@ -94,29 +99,41 @@ export const cibaGrant = (deps: Deps): GrantHandler => {
           if (!(error instanceof OAuthError) || error.error !== 'authorization_pending') throw error;
         }
       }
-      return PENDING;
+      return pending;
     } finally {
       watch.end();
     }
   };
 
-  return async (form, client, call) => {
+  const poll: GrantHandler = async (form, client, call) => {
     const authReqId = form['auth_req_id'];
-    if (authReqId === undefined) throw new OAuthError('invalid_request', 'auth_req_id is missing');
+    if (authReqId === undefined) throw new OAuthError('invalid_request', 'auth_req_id is missing', { reason: 'id missing' });
     const requestId = requestIdOf(authReqId, ids);
-    let pending = findPending(rows, requestId);
+    let pending = findWaiting(rows, requestId);
     if (pending !== undefined && client.metadata.backchannel_token_delivery_mode === 'ping') {
       // CIBA Core 1.0, section 10.2: who was pinged finds the result, at whichever node.
       await readModels.latest();
-      pending = findPending(rows, requestId);
+      pending = findWaiting(rows, requestId);
     }
     if (pending?.client_id !== client.clientId) return redeemed(authReqId, requestId, client);
     if (client.metadata.backchannel_token_delivery_mode === 'push') throw pushed();
     const at = clock();
-    if (at >= pending.expires_at) return EXPIRED;
-    if (pacing.tooSoon(requestId, pending.interval_seconds, pending.expires_at)) return SLOW_DOWN;
+    const waiting = waitingOf(client);
+    if (at >= pending.expires_at) return waiting.expired;
+    const pace = { intervalSeconds: pending.interval_seconds, slowDownSeconds: client.profile.slowDownSeconds };
+    if (pacing.tooSoon(requestId, pace, pending.expires_at)) return waiting.slowDown;
     const seconds = preferredWait(call.headers['prefer'], longPollSeconds, pending.expires_at - at - 1);
-    if (seconds === 0) return PENDING;
+    if (seconds === 0) return waiting.pending;
     return afterWaiting(pending, { seconds, closed: call.closed }, [authReqId, requestId, client]);
   };
+
+  return async (form, client, call) => {
+    try {
+      return await poll(form, client, call);
+    } catch (error) {
+      throw error instanceof OAuthError ? worded(error, client.profile.errorWords.poll) : error;
+    }
+  };
 };
+
+const waitingOf = ({ profile }: AuthenticatedClient) => WAITING.get(profile) ?? waitingReplies(profile);

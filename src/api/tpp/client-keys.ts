@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { ClientMetadata } from '../../domain/client/metadata.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
-import type { DecodedJws, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
+import type { DecodedJws, JwsAlg, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
 import { type Outbound, OutboundFailed, OutboundRefused } from '../../domain/ports/outbound.ts';
 
 /** The keys of clients, registered by value or fetched from their `jwks_uri`. */
@@ -17,9 +17,12 @@ export interface KeyOwner {
   metadata: ClientMetadata;
 }
 
+type Key = PublicKey<JwsAlg | 'RS256'>;
+type ReadKey = (jwk: Readonly<Record<string, unknown>>) => Key;
+
 interface Fetched {
   uri: string;
-  keys: readonly PublicKey[];
+  keys: readonly Key[];
   /** When the keys came, and when they were last asked for. */
   fetchedAt: number;
   askedAt: number;
@@ -38,14 +41,26 @@ const keySet = z.object({ keys: z.array(z.unknown()) });
 
 /**
  * Keys by reference are kept for 15 minutes, and for a day while the client's host fails. Its host is asked at most once a minute, however
- * many signatures name a key that is not there; calls that wait for the same keys share one answer.
+ * many signatures name a key that is not there; calls that wait for the same keys share one answer. With `rs256` an RSA key makes signatures
+ * of that kind too.
  */
-export const makeClientKeys = ({ outbound, jws, clock }: { outbound: Outbound; jws: JwsReader; clock: Clock }): ClientKeys => {
-  const registered = new WeakMap<ClientMetadata, readonly PublicKey[]>();
+export const makeClientKeys = ({
+  outbound,
+  jws,
+  clock,
+  rs256 = false,
+}: {
+  outbound: Outbound;
+  jws: JwsReader;
+  clock: Clock;
+  rs256?: boolean;
+}): ClientKeys => {
+  const readers = rs256 ? [jws.publicKey, jws.rs256Key] : [jws.publicKey];
+  const registered = new WeakMap<ClientMetadata, readonly Key[]>();
   const fetched = new Map<string, Fetched>();
 
-  const byValue = (metadata: ClientMetadata): readonly PublicKey[] => {
-    const keys = registered.get(metadata) ?? importable(jws, metadata.jwks?.keys ?? []);
+  const byValue = (metadata: ClientMetadata): readonly Key[] => {
+    const keys = registered.get(metadata) ?? importable(readers, metadata.jwks?.keys ?? []);
     registered.set(metadata, keys);
     return keys;
   };
@@ -60,7 +75,7 @@ export const makeClientKeys = ({ outbound, jws, clock }: { outbound: Outbound; j
   };
 
   const ask = async (set: Fetched): Promise<void> => {
-    const keys = await keysAt(set.uri, outbound, jws);
+    const keys = await keysAt(set.uri, outbound, readers);
     if (keys !== null) Object.assign(set, { keys, fetchedAt: clock() });
     else if (clock() - set.fetchedAt > STALE_SECONDS) set.keys = [];
   };
@@ -76,11 +91,7 @@ export const makeClientKeys = ({ outbound, jws, clock }: { outbound: Outbound; j
   };
 
   /** Whether one of the keys passes; `isNew` says of keys that hold none whether a newer set may. */
-  const some = async (
-    client: KeyOwner,
-    passes: (key: PublicKey) => boolean,
-    isNew: (keys: readonly PublicKey[]) => boolean,
-  ): Promise<boolean> => {
+  const some = async (client: KeyOwner, passes: (key: Key) => boolean, isNew: (keys: readonly Key[]) => boolean): Promise<boolean> => {
     const set = setOf(client);
     if (set === null) return byValue(client.metadata).some(passes);
     if (clock() - set.fetchedAt > FRESH_SECONDS) await refresh(set);
@@ -94,7 +105,7 @@ export const makeClientKeys = ({ outbound, jws, clock }: { outbound: Outbound; j
   return {
     signed: (client, decoded) => {
       const { kid } = decoded.header;
-      const named = (key: PublicKey) => kid === null || key.kid === null || key.kid === kid;
+      const named = (key: Key) => kid === null || key.kid === null || key.kid === kid;
       return some(
         client,
         (key) => named(key) && decoded.verify(key),
@@ -111,7 +122,7 @@ export const makeClientKeys = ({ outbound, jws, clock }: { outbound: Outbound; j
 };
 
 /** The keys at a URL; null where none could be had. */
-const keysAt = async (url: string, outbound: Outbound, jws: JwsReader): Promise<readonly PublicKey[] | null> => {
+const keysAt = async (url: string, outbound: Outbound, readers: readonly ReadKey[]): Promise<readonly Key[] | null> => {
   try {
     const { status, body } = await outbound.fetch({
       method: 'GET',
@@ -119,7 +130,7 @@ const keysAt = async (url: string, outbound: Outbound, jws: JwsReader): Promise<
       headers: { accept: 'application/jwk-set+json, application/json' },
     });
     const { data } = keySet.safeParse(status === 200 ? parsed(body) : null);
-    return data === undefined ? null : importable(jws, data.keys.slice(0, MAX_KEYS));
+    return data === undefined ? null : importable(readers, data.keys.slice(0, MAX_KEYS));
   } catch (error) {
     if (error instanceof OutboundFailed || error instanceof OutboundRefused) return null;
     throw error;
@@ -135,12 +146,14 @@ const parsed = (body: string): unknown => {
 };
 
 // A key that cannot be used (an encryption key, an algorithm of tomorrow) must not spoil the others.
-const importable = (jws: JwsReader, jwks: readonly unknown[]): readonly PublicKey[] =>
+const importable = (readers: readonly ReadKey[], jwks: readonly unknown[]): readonly Key[] =>
   jwks.flatMap((jwk) => {
     if (typeof jwk !== 'object' || jwk === null || ('use' in jwk && jwk.use === 'enc')) return [];
-    try {
-      return [jws.publicKey(jwk as Record<string, unknown>)];
-    } catch {
-      return [];
-    }
+    return readers.flatMap((read) => {
+      try {
+        return [read(jwk as Record<string, unknown>)];
+      } catch {
+        return [];
+      }
+    });
   });

@@ -12,6 +12,6 @@ export const makeSubjectOfIdToken =
   async (idToken: string, clientId: string): Promise<string> => {
     const { data: claims } = idTokenClaims.safeParse(await signer.verify(idToken, 'JWT'));
     if (claims?.iss !== issuer || ![claims.aud].flat().includes(clientId) || claims.iat < clock() - HINT_SECONDS)
-      throw new OAuthError('invalid_request', 'id_token_hint is no ID token that was issued here to this client');
+      throw new OAuthError('invalid_request', 'id_token_hint is no ID token that was issued here to this client', { reason: 'hint' });
     return claims.sub;
   };

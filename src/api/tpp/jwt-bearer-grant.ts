@@ -62,8 +62,10 @@ export const jwtBearerGrant = (deps: {
     const at = clock();
     const [registered, state] = await Promise.all([load(clientDecider, clientId), load(consent, consentId)]);
     activeClient(registered);
-    if (state.status === 'absent' || state.clientId !== clientId || state.authorisation?.psuId !== claims.sub) throw refuse();
-    const { requestId, psuId } = state.authorisation;
+    if (state.status === 'absent' || state.clientId !== clientId) throw refuse();
+    const authorisation = state.authorisations.find(({ psuId }) => psuId === claims.sub);
+    if (authorisation === undefined) throw refuse();
+    const { requestId, psuId } = authorisation;
     const approval = covers(state, requestId, at) ? await approvalOf(requestId) : null;
     if (approval === null || approval.clientId !== clientId || approval.consentId !== consentId) throw refuse();
 

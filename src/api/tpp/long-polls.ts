@@ -1,5 +1,8 @@
 import type { Observable } from 'rxjs';
-import type { Applied } from '../../projections/runner.ts';
+import type { StoredEvent } from '../../domain/ports/event-store.ts';
+
+/** What can be watched: what happens, by the streams that it happens on. */
+export type Watchable = Observable<{ events: readonly Pick<StoredEvent, 'stream'>[] }>;
 
 /** One caller that waits for something to happen on a few streams. */
 export interface Watch {
@@ -11,15 +14,23 @@ export interface Watch {
 
 /** The callers of this node that wait. They cost nothing while nothing happens, and are woken by what the read models have applied. */
 export interface LongPolls {
-  /** Watches from this moment on, for so many seconds and no longer than the caller is there; null when too many wait already. */
-  watch(streams: readonly string[], limits: { seconds: number; closed: AbortSignal }): Watch | null;
+  /**
+   * Watches from this moment on, for so many seconds and no longer than the caller is there; null when too many wait already, in all or of
+   * this client.
+   */
+  watch(streams: readonly string[], limits: { seconds: number; closed: AbortSignal; of: string }): Watch | null;
   /** Ends every wait now; from here on nobody waits. */
   stop(): void;
 }
 
-/** At most `most` callers wait at once. When the read models stop, nobody waits any more. */
-export const longPolls = (applied: Observable<Pick<Applied, 'events'>>, { most }: { most: number }): LongPolls => {
+// So that no client can keep all the others from waiting.
+const SHARE = 2;
+
+/** At most `most` callers wait at once, and half of them of one client. When the read models stop, nobody waits any more. */
+export const longPolls = (applied: Watchable, { most }: { most: number }): LongPolls => {
   const watching = new Map<string, Set<Waiter>>();
+  const ofClient = new Map<string, number>();
+  const share = Math.ceil(most / SHARE);
   let waiting = 0;
   let stopped = false;
 
@@ -38,12 +49,14 @@ export const longPolls = (applied: Observable<Pick<Applied, 'events'>>, { most }
 
   return {
     stop,
-    watch(streams, { seconds, closed }) {
-      if (stopped || closed.aborted || waiting >= most) return null;
+    watch(streams, { seconds, closed, of }) {
+      const own = ofClient.get(of) ?? 0;
+      if (stopped || closed.aborted || waiting >= most || own >= share) return null;
       const waiter = makeWaiter();
       const timer = setTimeout(waiter.over, seconds * 1000);
       closed.addEventListener('abort', waiter.over);
       waiting += 1;
+      ofClient.set(of, own + 1);
       for (const stream of streams) watching.set(stream, (watching.get(stream) ?? new Set()).add(waiter));
       return {
         changed: waiter.changed,
@@ -51,6 +64,9 @@ export const longPolls = (applied: Observable<Pick<Applied, 'events'>>, { most }
           clearTimeout(timer);
           closed.removeEventListener('abort', waiter.over);
           waiting -= 1;
+          const left = (ofClient.get(of) ?? 1) - 1;
+          if (left === 0) ofClient.delete(of);
+          else ofClient.set(of, left);
           for (const stream of streams) {
             const waiters = watching.get(stream);
             waiters?.delete(waiter);

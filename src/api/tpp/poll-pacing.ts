@@ -1,4 +1,3 @@
-const SLOW_DOWN_SECONDS = 5;
 // A TPP that waits as told may still arrive a little early: networks do not keep time.
 const TOLERANCE_MS = 500;
 const SWEEP_MS = 30_000;
@@ -12,10 +11,10 @@ interface Pace {
 /** How often a TPP polls: the last poll of each request that waits, in memory, for it says nothing that anybody relies on. */
 export interface PollPacing {
   /**
-   * Whether this poll came too soon. From then on the interval is 5 seconds longer (CIBA Core 1.0, section 11); it grows once, so that a
-   * TPP that begins to wait as told gets through. The first poll is never too soon.
+   * Whether this poll came too soon. From then on the interval is `slowDownSeconds` longer (CIBA Core 1.0, section 11); it grows once, so
+   * that a TPP that begins to wait as told gets through. The first poll is never too soon.
    */
-  tooSoon(requestId: string, intervalSeconds: number, expiresAt: number): boolean;
+  tooSoon(requestId: string, pace: { intervalSeconds: number; slowDownSeconds: number }, expiresAt: number): boolean;
 }
 
 /** The paces of one node. */
@@ -29,7 +28,7 @@ export const pollPacing = (nowMs: () => number = Date.now): PollPacing => {
   };
 
   return {
-    tooSoon(requestId, intervalSeconds, expiresAt) {
+    tooSoon(requestId, { intervalSeconds, slowDownSeconds }, expiresAt) {
       const now = nowMs();
       if (now - sweptAt > SWEEP_MS) sweep(now);
       const pace = paces.get(requestId);
@@ -38,7 +37,7 @@ export const pollPacing = (nowMs: () => number = Date.now): PollPacing => {
         return false;
       }
       const soon = now - pace.polledAt < pace.intervalMs - TOLERANCE_MS;
-      if (soon) pace.intervalMs = (intervalSeconds + SLOW_DOWN_SECONDS) * 1000;
+      if (soon) pace.intervalMs = (intervalSeconds + slowDownSeconds) * 1000;
       pace.polledAt = now;
       return soon;
     },

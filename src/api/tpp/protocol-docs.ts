@@ -27,13 +27,16 @@ export const backchannelAuthenticationDoc: RouteDoc = {
   summary: 'A TPP asks for the consent of a PSU (CIBA Core 1.0, section 7)',
   security: 'client',
   form: z.object({ ...authenticationRequest.shape, ...clientAuthentication.shape, request: z.string().optional() }),
-  answers: { 200: z.object({ auth_req_id: z.string(), expires_in: z.int(), interval: z.int().optional() }) },
+  answers: {
+    200: z.object({ auth_req_id: z.string(), expires_in: z.int(), interval: z.int().optional(), auth_url: z.string().optional() }),
+  },
   errors: [
     'invalid_request',
     'invalid_scope',
     'invalid_binding_message',
     'invalid_authorization_details',
     'unknown_user_id',
+    'unauthorized_user',
     'expired_login_hint_token',
     'missing_user_code',
     'invalid_user_code',

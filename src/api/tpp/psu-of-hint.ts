@@ -7,6 +7,7 @@ import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
 import { HINT_SECONDS } from '../../domain/signing-key/decider.ts';
+import type { UserOf } from '../user-of.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
 import { makeSubjectOfIdToken } from './id-token-hint.ts';
 
@@ -49,8 +50,9 @@ export const makePsuOfHint = (deps: {
   clock: Clock;
   ids: Ids;
   issuer: string;
+  userOf: UserOf;
 }) => {
-  const { directory, signer, jws, replayGuard, clock, ids, issuer } = deps;
+  const { directory, signer, jws, replayGuard, clock, ids, issuer, userOf } = deps;
 
   const known = (psuId: string | null, kind: Hint['kind'], useUp: Hinted['useUp'] = null): Hinted => {
     if (psuId === null) throw new OAuthError('unknown_user_id', `${kind} names no PSU of this ASPSP`);
@@ -104,7 +106,7 @@ export const makePsuOfHint = (deps: {
   return async ({ kind, value }: Hint, client: AuthenticatedClient): Promise<Hinted> => {
     switch (kind) {
       case 'login_hint':
-        return known(await directory.findByHint(value), kind);
+        return known(await directory.findByHint(client.profile.hintWithTenant ? userOf(value) : value), kind);
       case 'id_token_hint':
         return known(await existing(await subjectOf(value, client.clientId)), kind);
       case 'login_hint_token':

@@ -1,11 +1,11 @@
 import * as z from 'zod';
+import type { Profile } from '../../domain/client/profiles.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
 import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import { PATHS, type Surface } from '../surface.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
-
-const SKEW_SECONDS = 60;
 
 const requiredClaims = z.object({
   iss: z.string(),
@@ -18,11 +18,20 @@ const requiredClaims = z.object({
 
 /**
  * The parameters of a signed authentication request (CIBA Core 1.0, section 7.1.1), or `invalid_request`. It is used once, and its times
- * keep to the client's profile (FAPI 1 Advanced 5.2.2-13, -17).
+ * and its audience keep to the client's profile (FAPI 1 Advanced 5.2.2-13, -17).
  */
-export const makeReadRequestObject =
-  ({ jws, replayGuard, clock, ids, issuer }: { jws: JwsReader; replayGuard: ReplayGuard; clock: Clock; ids: Ids; issuer: string }) =>
-  async (request: string, { clientId, metadata, profile, signed }: AuthenticatedClient): Promise<Readonly<Record<string, unknown>>> => {
+export const makeReadRequestObject = (deps: { jws: JwsReader; replayGuard: ReplayGuard; clock: Clock; ids: Ids; surface: Surface }) => {
+  const { jws, replayGuard, clock, ids, surface } = deps;
+  const { issuer, mtlsBase } = surface;
+  const endpoints = [issuer, mtlsBase].flatMap((base) => [base + PATHS.token, base + PATHS.backchannelAuthentication]);
+  const isMeant: Record<Profile['requestObjectAudience'], (aud: readonly string[]) => boolean> = {
+    issuer: (aud) => aud.includes(issuer),
+    'one of issuer and endpoints': ([one = '', ...more]) => more.length === 0 && [issuer, ...endpoints].includes(one),
+  };
+
+  return async (request: string, client: AuthenticatedClient): Promise<Readonly<Record<string, unknown>>> => {
+    const { clientId, metadata, profile, signed } = client;
+    const { ahead, behind } = profile.requestObjectSkew;
     const refuse = (reason: string) => new OAuthError('invalid_request', `the request object ${reason}`);
     const decoded = jws.decode(request);
     if (decoded === null) throw refuse('is not a signed JWT');
@@ -36,14 +45,15 @@ export const makeReadRequestObject =
     if (!success) throw refuse('must hold iss, aud, exp, iat, nbf and jti');
     const at = clock();
     if (claims.iss !== clientId) throw refuse('was issued by another client');
-    if (![claims.aud].flat().includes(issuer)) throw refuse('is meant for another issuer');
-    if (claims.exp <= at) throw refuse('has expired');
-    if (Math.max(claims.nbf, claims.iat) > at + SKEW_SECONDS) throw refuse('is not valid yet');
-    if (claims.exp - claims.nbf > profile.requestObjectSeconds || at - claims.nbf > profile.requestObjectSeconds)
-      throw refuse('lives too long');
+    if (!isMeant[profile.requestObjectAudience]([claims.aud].flat())) throw refuse('is meant for another issuer');
+    if (claims.exp + behind <= at) throw refuse('has expired');
+    if (Math.max(claims.nbf, claims.iat) > at + ahead) throw refuse('is not valid yet');
+    // What has not expired either is not older than that by more than the skew.
+    if (claims.exp - claims.nbf > profile.requestObjectSeconds) throw refuse('lives too long');
     if (!(await signed(decoded))) throw refuse('is not signed by a key of this client');
-    if (!(await replayGuard.firstUse(ids.hash(`request\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp))))
+    if (!(await replayGuard.firstUse(ids.hash(`request\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp) + behind)))
       throw refuse('was used before');
     return decoded.claims;
   };
+};
 export type ReadRequestObject = ReturnType<typeof makeReadRequestObject>;

@@ -9,6 +9,8 @@ export interface TokenSettings {
   issuer: string;
   /** `aud` of access tokens: the resource servers of the ASPSP. */
   audience: string;
+  /** The claim of access tokens that holds the id of the consent. */
+  consentIdClaim: string;
   accessTokenSeconds: number;
   idTokenSeconds: number;
   refreshTokenSeconds: number;
@@ -55,7 +57,7 @@ export const makeTokens = ({ signer, ids, settings }: { signer: Signer; ids: Ids
       exp: expiresAt,
       ...(content.authTime !== null && { auth_time: content.authTime }),
       ...(content.acr !== null && { acr: content.acr }),
-      ...(content.consentId !== null && { consent_id: content.consentId }),
+      ...(content.consentId !== null && { [settings.consentIdClaim]: content.consentId }),
       ...(content.authorizationDetails !== null && { authorization_details: content.authorizationDetails }),
       ...confirmation(content.binding),
     });

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { defineType } from './detail-type.ts';
+import { defineType, itemLines } from './detail-type.ts';
 import { iban, listOf, locations, printedIban } from './fields.ts';
 import { fewer, fewerOfAll } from './narrowing.ts';
 
@@ -37,15 +37,13 @@ export const accountInformation = defineType({
   }),
   narrowing: { actions: fewer, accounts: fewerOfAll },
   lines: ({ actions, accounts, recurringIndicator, validUntil, locations = [] }) => [
-    ...actions.map((action) => ACTIONS[action]),
-    ...(accounts ?? [null]).map(accountLine),
+    ...itemLines('actions', actions, (action) => ACTIONS[action]),
+    ...(accounts === undefined ? ['For all of your accounts'] : itemLines('accounts', accounts, accountLine)),
     ...(recurringIndicator === undefined ? [] : [recurringIndicator ? 'More than once' : 'Once only']),
     ...(validUntil === undefined ? [] : [`Until ${validUntil}`]),
     ...locations.map((location) => `At ${location}`),
   ],
 });
 
-const accountLine = (reference: z.output<typeof account> | null): string => {
-  if (reference === null) return 'For all of your accounts';
-  return reference.iban === undefined ? `For account ${reference.accountId}` : `For IBAN ${printedIban(reference.iban)}`;
-};
+const accountLine = ({ iban: number, accountId }: z.output<typeof account>): string =>
+  number === undefined ? `For account ${accountId}` : `For IBAN ${printedIban(number)}`;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { defineType } from './detail-type.ts';
+import { defineType, itemLines } from './detail-type.ts';
 import { currency, iban, isAmount, listOf, locations, printedIban, shownText } from './fields.ts';
 import { fewer } from './narrowing.ts';
 
@@ -48,7 +48,7 @@ export const paymentInitiation = defineType({
     ...(creditorAccount.bic === undefined ? [] : [`To BIC ${creditorAccount.bic}`]),
     ...(debtorAccount === undefined ? [] : [`From IBAN ${printedIban(debtorAccount.iban)}`]),
     ...(remittanceInformationUnstructured === undefined ? [] : [`Reference: ${remittanceInformationUnstructured}`]),
-    ...actions.map((action) => ACTIONS[action]),
+    ...itemLines('actions', actions, (action) => ACTIONS[action]),
     ...locations.map((location) => `At ${location}`),
   ],
 });

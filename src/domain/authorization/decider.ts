@@ -1,14 +1,17 @@
+import { approvedOf } from '../authorization-details/approval.ts';
+import type { AuthorizationDetail, DetailTypes } from '../authorization-details/detail-type.ts';
+import { sameJson } from '../authorization-details/narrowing.ts';
+import type { Choice } from '../ciba-request/decider.ts';
 import { answerable, type Consent, covers, waits } from '../consent/decider.ts';
 import type { Decider, Decision } from '../decider.ts';
 import { OAuthError } from '../oauth-error.ts';
 import type { Sealed } from '../ports/sealer.ts';
-import { type AuthorizationEvents, type AuthorizationFact, authorizationEvents } from './events.ts';
+import { type AuthorizationEvent, type AuthorizationEvents, type AuthorizationFact, authorizationEvents } from './events.ts';
 
 type FactNamed<T extends AuthorizationFact['type']> = Extract<AuthorizationFact, { type: T }>;
 type DataOf<T extends AuthorizationFact['type']> = FactNamed<T>['data'];
 type Requested = DataOf<'AuthorizationRequested'>;
 type Asked = FactNamed<'AuthorizationRequested'>['personal'];
-type Approval = FactNamed<'AuthorizationApproved'>['personal'];
 
 /** A browser in which a PSU has signed in for the request. */
 export interface Session {
@@ -26,6 +29,8 @@ export interface AuthorizationAnswer {
   psuId: string;
   sessionId: string;
   digest: string;
+  /** The revision of the consent that was shown, and answered. */
+  consentRevision: number;
   at: number;
   eventId: string;
   sealed: Sealed | null;
@@ -62,13 +67,9 @@ export const authorization: Decider<Authorization, AuthorizationEvents> = {
       case 'AuthorizationShown':
         return { ...state, showings: [...state.showings, { ...event.data, sealed: event.sealed }] };
       case 'AuthorizationApproved':
-        return {
-          ...state,
-          status: 'approved',
-          answer: { verdict: 'approved', ...event.data, eventId: event.eventId, sealed: event.sealed },
-        };
+        return { ...state, status: 'approved', answer: answerOf(state, 'approved', event) };
       case 'AuthorizationDenied':
-        return { ...state, status: 'denied', answer: { verdict: 'denied', ...event.data, eventId: event.eventId, sealed: null } };
+        return { ...state, status: 'denied', answer: answerOf(state, 'denied', event) };
       case 'AuthorizationCancelled':
         return { ...state, status: 'cancelled' };
       case 'AuthorizationCodeIssued':
@@ -77,6 +78,16 @@ export const authorization: Decider<Authorization, AuthorizationEvents> = {
         return { ...state, status: 'redeemed', redeemedAt: event.data.at };
     }
   },
+};
+
+const answerOf = (
+  { showings }: RequestedAuthorization,
+  verdict: 'approved' | 'denied',
+  { data, eventId, sealed }: Extract<AuthorizationEvent, { type: 'AuthorizationApproved' | 'AuthorizationDenied' }>,
+): AuthorizationAnswer => {
+  const { psuId, sessionId, digest, at } = data;
+  const consentRevision = showings.findLast((shown) => shown.digest === digest && shown.sessionId === sessionId)?.consentRevision ?? -1;
+  return { verdict, psuId, sessionId, digest, consentRevision, at, eventId, sealed };
 };
 
 // A browser in which nobody gets on signs in again and again.
@@ -105,13 +116,19 @@ export const startable = (state: Authorization, by: { clientId: string; at: numb
   return underWay(state, by.at);
 };
 
+/** The request, if somebody may still sign in for it. */
+export const signable = (state: Authorization, at: number): RequestedAuthorization => {
+  const own = underWay(state, at);
+  if (own.sessions.length >= MAX_SESSIONS) throw new OAuthError('conflict', 'there were too many sign-ins for this request');
+  return own;
+};
+
 /** A PSU has signed in for the request, in a browser that got a new secret for it. */
 export const authenticate =
   (data: DataOf<'AuthorizationPsuAuthenticated'>): Decides =>
   (state) => {
-    const { sessions, requiredPsuId } = underWay(state, data.at);
+    const { requiredPsuId } = signable(state, data.at);
     if (requiredPsuId !== null && requiredPsuId !== data.psuId) throw new OAuthError('access_denied', 'the request is for another PSU');
-    if (sessions.length >= MAX_SESSIONS) throw new OAuthError('conflict', 'there were too many sign-ins for this request');
     return [{ type: 'AuthorizationPsuAuthenticated', data }];
   };
 
@@ -143,17 +160,19 @@ export interface SessionAnswer {
   digest: string;
   nonce: string;
   accountIds: readonly string[];
+  /** What is approved of the authorization details, or null for all that was asked for. */
+  authorizationDetails: readonly AuthorizationDetail[] | null;
   /** The hash of the code that the client gets for an approval, and how long it is good. */
   codeHash: string;
   codeSeconds: number;
   at: number;
 }
 
-/** Opens what is sealed: the accounts that a showing offered, those that an answer chose, and the details that were asked for. */
+/** Opens what is sealed: the accounts that a showing offered, what an answer chose, and the details that were asked for. */
 export interface Opened {
   offered(showing: Showing): readonly string[];
-  chosen(answer: AuthorizationAnswer): readonly string[];
-  details: Approval['authorizationDetails'];
+  chosen(answer: AuthorizationAnswer): Choice;
+  details: readonly AuthorizationDetail[] | null;
 }
 
 /**
@@ -161,35 +180,39 @@ export interface Opened {
  * The same answer twice records nothing; a different one is refused.
  */
 export const answer =
-  (by: SessionAnswer, consent: Consent, opened: Opened): Decides =>
+  (by: SessionAnswer, consent: Consent, opened: Opened, types: DetailTypes): Decides =>
   (state) => {
     if (state.status !== 'absent' && state.answer !== null) {
       if (isRepeat(state.answer, by, opened)) return [];
-      throw gone();
+      throw new OAuthError('conflict', `the request was already ${state.answer.verdict}`);
     }
     const own = underWay(state, by.at);
     const { psuId } = sessionIn(own, by.sessionId);
     const showing = lastShowing(own, by.sessionId);
     if (showing === undefined || showing.digest !== by.digest || showing.nonce !== by.nonce)
       throw new OAuthError('conflict', 'the answer is not over what was shown last');
-    if (showing.consentRevision !== consent.revision || !answerable(consent, by.at))
+    if (showing.consentRevision !== consent.revision || !answerable(consent, psuId, by.at))
       throw new OAuthError('conflict', 'the consent changed after it was shown');
     const { consentId, consentOrigin } = own;
     const { sessionId, digest, at } = by;
     const data = { consentId, consentOrigin, psuId, sessionId, digest, at };
     if (by.verdict === 'denied') return [{ type: 'AuthorizationDenied', data }];
     chosenFrom(opened.offered(showing), by.accountIds);
+    const authorizationDetails = approvedOf(opened.details, by.authorizationDetails, types);
     return [
-      { type: 'AuthorizationApproved', data, personal: { accountIds: [...by.accountIds], authorizationDetails: opened.details } },
+      { type: 'AuthorizationApproved', data, personal: { accountIds: [...by.accountIds], authorizationDetails } },
       { type: 'AuthorizationCodeIssued', data: { codeHash: by.codeHash, at, expiresAt: at + by.codeSeconds } },
     ];
   };
 
-const isRepeat = (given: AuthorizationAnswer, by: SessionAnswer, { chosen }: Opened): boolean =>
-  given.verdict === by.verdict &&
-  given.sessionId === by.sessionId &&
-  given.digest === by.digest &&
-  (by.verdict === 'denied' || [...chosen(given)].sort().join() === [...by.accountIds].sort().join());
+const isRepeat = (given: AuthorizationAnswer, by: SessionAnswer, { chosen, details }: Opened): boolean => {
+  if (given.verdict !== by.verdict || given.sessionId !== by.sessionId || given.digest !== by.digest) return false;
+  if (by.verdict === 'denied') return true;
+  const { accountIds, authorizationDetails } = chosen(given);
+  return (
+    [...accountIds].sort().join() === [...by.accountIds].sort().join() && sameJson(authorizationDetails, by.authorizationDetails ?? details)
+  );
+};
 
 const chosenFrom = (offered: readonly string[], chosen: readonly string[]) => {
   if (new Set(chosen).size !== chosen.length || !chosen.every((id) => offered.includes(id)))
@@ -236,7 +259,11 @@ export const redeem =
       throw refuse('the code is bound to another DPoP key');
     if (state.status !== 'redeemed' && by.at >= state.code.expiresAt) throw refuse('the code has expired');
     if (!covers(by.consent, state.requestId, by.at))
-      throw refuse(waits(by.consent) ? 'the answer has not reached the consent yet' : 'the consent behind this code has ended');
+      throw refuse(
+        waits(by.consent, state.answer?.consentRevision ?? -1)
+          ? 'the consent behind this code is not authorised yet'
+          : 'the consent behind this code has ended',
+      );
     if (state.status === 'redeemed') return [];
     return [{ type: 'AuthorizationCodeRedeemed', data: { grantId: by.grantId, at: by.at } }];
   };

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { defineEvents, type FactOf, versioned } from '../events.ts';
+import { defineEvents, type EventOf, type FactOf, versioned } from '../events.ts';
 
 const authorizationDetails = z.array(z.looseObject({ type: z.string() })).nullable();
 
@@ -79,4 +79,5 @@ export const authorizationEvents = defineEvents('authorization', {
   AuthorizationCodeRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
 });
 export type AuthorizationEvents = typeof authorizationEvents;
+export type AuthorizationEvent = EventOf<AuthorizationEvents>;
 export type AuthorizationFact = FactOf<AuthorizationEvents>;

@@ -1,4 +1,4 @@
-import { authorise, consent, reject } from '../consent/decider.ts';
+import { authorise, consent, ofRequest, reject } from '../consent/decider.ts';
 import type { Decide, Load } from '../decide.ts';
 import type { Ids } from '../ports/clock.ts';
 import type { Sealer } from '../ports/sealer.ts';
@@ -15,13 +15,13 @@ export const makePersistAuthorization =
     const state = await load(authorization, requestId);
     if (state.status === 'absent' || state.answer === null) return;
     const { clientId, consentId, consentOrigin, scope, answer } = state;
-    const { verdict, psuId, digest, at, eventId, sealed } = answer;
+    const { verdict, psuId, digest, consentRevision, at, eventId, sealed } = answer;
     const data = { requestId, psuId, deviceId: null, digest, at };
-    const lodged = consentOrigin === 'lodged' ? null : { clientId, content: { kind: 'scope' as const, scope }, expiresAt: null, at };
+    const lodged = consentOrigin === 'lodged' ? null : ofRequest({ clientId, scope, at });
     const approved = () => {
       const { accountIds = [], authorizationDetails = null } =
         (sealed && authorizationEvents.open('AuthorizationApproved', sealed, sealer)) ?? {};
-      return authorise({ data, accountIds, authorizationDetails, lodged });
+      return authorise({ data, consentRevision, accountIds, authorizationDetails, lodged });
     };
     const command = {
       id: ids.derived(`persist/${eventId}`),
@@ -29,6 +29,6 @@ export const makePersistAuthorization =
       correlationId: consentId,
       causationId: eventId,
     };
-    await decide(consent, consentId, verdict === 'approved' ? approved() : reject({ data }), command);
+    await decide(consent, consentId, verdict === 'approved' ? approved() : reject({ data, consentRevision }), command);
   };
 export type PersistAuthorization = ReturnType<typeof makePersistAuthorization>;

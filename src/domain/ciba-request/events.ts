@@ -25,6 +25,12 @@ const retrieved = z.strictObject({
   consentRevision: z.int(),
   at: z.int(),
 });
+const retrievedV2 = retrieved.extend({
+  /** The device that showed it; null where it was shown in a session. */
+  deviceId: z.string().nullable(),
+  /** SHA-256 of the secret of the browser in which its PSU had signed in; null where a device showed it. */
+  sessionId: z.string().nullable(),
+});
 const answered = z.strictObject({
   consentId: z.string(),
   consentOrigin: z.enum(['lodged', 'request']),
@@ -35,6 +41,13 @@ const answered = z.strictObject({
   keyThumbprint: z.string(),
   at: z.int(),
 });
+const answeredV2 = answered.extend({
+  /** The device that signed; null where it was answered in a session. */
+  deviceId: z.string().nullable(),
+  keyThumbprint: z.string().nullable(),
+  sessionId: z.string().nullable(),
+});
+const byDevice = <V1>(v1: V1) => ({ ...v1, sessionId: null });
 /** The device's signature over what it answered, as it came: nobody but the device can make it. */
 const evidence = z.strictObject({ answer: z.string(), accountIds: z.array(z.string()) });
 
@@ -58,6 +71,10 @@ const askedV2 = asked.extend({
 });
 /** What the PSU approved of the authorization details: all of them, or less. */
 const evidenceV2 = evidence.extend({ authorizationDetails });
+/** A session signs nothing. */
+const signedOrNot = { answer: z.string().nullable() };
+const evidenceV3 = evidenceV2.extend(signedOrNot);
+const denialV2 = evidence.extend(signedOrNot);
 const cancelled = z.strictObject({ reason: z.enum(['consent_ended', 'client_disabled']), at: z.int() });
 const cancelledV2 = z.strictObject({
   reason: z.enum(['consent_ended', 'client_disabled', 'cancelled_by_client', 'superseded']),
@@ -72,15 +89,19 @@ export const cibaRequestEvents = defineEvents('cibaRequest', {
     askedV2,
     (v1) => ({ ...v1, authorizationDetails: null, requestContext: null, notificationToken: null, authReqId: null }),
   ),
-  ConsentRetrieved: versioned(retrieved, z.strictObject({ shown: z.string() })),
-  CibaRequestApproved: versioned(answered, evidence).next(
-    answered,
-    (v1) => v1,
-    evidenceV2,
-    (v1) => ({ ...v1, authorizationDetails: null }),
-  ),
-  CibaRequestDenied: versioned(answered, evidence),
+  ConsentRetrieved: versioned(retrieved, z.strictObject({ shown: z.string() })).next(retrievedV2, byDevice),
+  CibaRequestApproved: versioned(answered, evidence)
+    .next(
+      answered,
+      (v1) => v1,
+      evidenceV2,
+      (v1) => ({ ...v1, authorizationDetails: null }),
+    )
+    .next(answeredV2, byDevice, evidenceV3, (v2) => v2),
+  CibaRequestDenied: versioned(answered, evidence).next(answeredV2, byDevice, denialV2, (v1) => v1),
   CibaRequestCancelled: versioned(cancelled).next(cancelledV2, (v1) => v1),
+  /** A signed answer that was none to what its device was shown of this request. */
+  AnswerRefused: versioned(z.strictObject({ deviceId: z.string(), reason: z.enum(['challenge', 'device', 'ended']), at: z.int() })),
   CibaRequestExpired: versioned(z.strictObject({ at: z.int() })),
   CibaRequestRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
 });

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { isObject } from '../authorization-details/narrowing.ts';
 import type { DeliveryMode } from '../client/profiles.ts';
 import { OAuthError } from '../oauth-error.ts';
+import { isShowable } from '../showable.ts';
 
 const MAX_BINDING_MESSAGE = 100;
 const MAX_CONTEXT_BYTES = 4096;
@@ -24,6 +25,11 @@ export const authenticationRequest = z.object({
   authorization_details: z.unknown().optional(),
   /** A JSON object (FAPI-CIBA 5.3), or its text in a form. */
   request_context: z.unknown().optional(),
+  /** The reference's name for it. */
+  transaction_context: z.unknown().optional(),
+  /** The reference's: by what else than a push the PSU is to hear of the request, and for whom somebody acts. */
+  notification_channel: z.string().optional(),
+  actor_token: z.string().optional(),
   /** Ours: an auth_req_id of the client's own that still waits for its PSU, and that this request takes the place of. */
   supersedes: z.string().max(256).optional(),
   openbanking_intent_id: intent.optional(),
@@ -89,7 +95,10 @@ export const lifeOf = (
 };
 
 /** The `request_context` (FAPI-CIBA 5.3), which says for the PSU where the request comes from, or null. It is shown as it is. */
-export const requestContextOf = ({ request_context: given }: AuthenticationRequest): Readonly<Record<string, unknown>> | null => {
+export const requestContextOf = ({
+  transaction_context: theirs,
+  request_context: given = theirs,
+}: AuthenticationRequest): Readonly<Record<string, unknown>> | null => {
   if (given === undefined) return null;
   const context = typeof given === 'string' ? jsonOf(given) : given;
   if (!isObject(context) || !isShowable(context, MAX_CONTEXT_DEPTH))
@@ -105,14 +114,6 @@ const jsonOf = (text: string): unknown => {
   } catch {
     return undefined;
   }
-};
-
-// What the canonical form that is shown and hashed has no place for (RFC 8785): half a character, a number without a value.
-const isShowable = (value: unknown, levels: number): boolean => {
-  if (typeof value === 'string') return value.isWellFormed();
-  if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value !== 'object' || value === null) return true;
-  return levels > 0 && Object.entries(value).every(([name, member]) => isShowable(name, 0) && isShowable(member, levels - 1));
 };
 
 // Shown on a small screen, letter for letter: no controls, no invisible or direction-changing characters, no line breaks, no links,

@@ -1,18 +1,22 @@
 import * as z from 'zod';
 import { OAuthError } from '../oauth-error.ts';
+import { isShowable } from '../showable.ts';
 import { AUTH_METHODS, CLIENT_SIGNING_ALGS, DELIVERY_MODES, PROFILE_NAMES, PROFILES, type Profile, SIGNING_ALGS } from './profiles.ts';
 
 export const CIBA_GRANT = 'urn:openid:params:grant-type:ciba';
 export const JWT_BEARER_GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 export const GRANT_TYPES = [CIBA_GRANT, 'authorization_code', 'client_credentials', 'refresh_token', JWT_BEARER_GRANT] as const;
 export const RESPONSE_TYPES = ['code', 'code id_token'] as const;
-/** What a client may be registered for. */
-export const SCOPES = ['openid', 'accounts'] as const;
+/** What a client may register itself for. */
+export const SCOPES = ['openid', 'accounts', 'payments', 'fundsconfirmations'] as const;
 const DEFAULT_GRANT_TYPES = [CIBA_GRANT, 'client_credentials', 'refresh_token'] as const;
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth'];
+// A list in a member of it (`x5c`), with room for what others put there (RFC 7517, section 4).
+const MOST_LEVELS_OF_JWK = 4;
 const publicJwk = z
   .looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']), kid: z.string().optional(), alg: z.string().optional(), use: z.string().optional() })
+  .refine((jwk) => isShowable(jwk, MOST_LEVELS_OF_JWK), 'jwks must hold keys that are JWKs')
   .refine((jwk) => !PRIVATE_MEMBERS.some((member) => member in jwk), 'jwks must hold public keys only');
 
 const MAX_TEXT = 512;
@@ -135,8 +139,9 @@ export const checkMetadata = (metadata: ClientMetadata): ClientMetadata => {
     `profile ${name} allows ${profile.signingAlgs.join(', ')} only`,
   );
   refuseIf(!profile.deliveryModes.includes(delivery), `profile ${name} does not allow the delivery mode ${delivery}`);
+  refuseIf(delivery !== 'poll' && notification === null, `the delivery mode ${delivery} needs backchannel_client_notification_endpoint`);
   refuseIf(
-    (delivery === 'poll') !== (notification === null),
+    delivery === 'poll' && notification !== null && profile.registration !== 'reference',
     'backchannel_client_notification_endpoint belongs to the delivery modes ping and push',
   );
   const redirecting = grants.includes('authorization_code');

@@ -1,3 +1,5 @@
+import { type ErrorWords, OWN_WORDS, REFERENCE_WORDS } from './error-words.ts';
+
 export const AUTH_METHODS = [
   'private_key_jwt',
   'tls_client_auth',
@@ -34,6 +36,17 @@ export interface Profile {
   signedRequestRequired: boolean;
   /** The longest span from `nbf` to `exp` of a request object, and the oldest `nbf` (FAPI 1 Advanced 5.2.2-13, -17). */
   requestObjectSeconds: number;
+  /** `aud` of the request object of a CIBA request: the issuer among others, or nothing but the issuer or an endpoint that it is about. */
+  requestObjectAudience: 'issuer' | 'one of issuer and endpoints';
+  /** How many seconds a request object of a CIBA request may be ahead of our clock, and how many behind its end. */
+  requestObjectSkew: { ahead: number; behind: number };
+  /** The parameters of a CIBA request that are refused rather than passed over or taken. */
+  refusedParameters: readonly ('login_hint_token' | 'actor_token')[];
+  /**
+   * The values of `notification_channel` that are taken, or null where the parameter means nothing. By `external` the client itself leads
+   * the PSU to where the request can be answered.
+   */
+  notificationChannels: readonly 'external'[] | null;
   /**
    * At the authorization endpoint: whether parameters must be pushed (FAPI 2 SP 5.3.2.2-1) and whether they must be signed (FAPI 1 Advanced
    * 5.2.2-1).
@@ -47,8 +60,31 @@ export interface Profile {
   refreshTokens: 'rotated' | 'kept';
   /** How often a TPP may poll and how long a request lives, where the profile says so itself; null for the settings. */
   cibaTimes: { intervalSeconds: number; expirySeconds: number } | null;
-  /** Where clients that register themselves may have this profile: laxer ones than FAPI's only where nothing is at stake. */
-  selfRegistration: 'anywhere' | 'development';
+  /** What a poll that came too soon adds to the interval (CIBA Core 1.0, section 11). */
+  slowDownSeconds: number;
+  /** Whether a `login_hint` may name the tenant behind the user. */
+  hintWithTenant: boolean;
+  /** Whether a poll after the end of a request is told of that rather than of the answer. */
+  expiryFirst: boolean;
+  /** The words of refusals. */
+  errorWords: ErrorWords;
+  /** What the callback of a subscription is sent: a bare security event token (RFC 8935, section 2.1), or what the reference sends. */
+  eventCallback: 'RFC 8935' | 'reference';
+  /**
+   * What a registration answers and which redirect URIs it has: as RFC 7591 says, or as the reference does, which registers all of those of
+   * the software statement, and keeps a notification endpoint that nobody calls.
+   */
+  registration: 'RFC 7591' | 'reference';
+  /** What holds for clients that register themselves. */
+  selfRegistration: {
+    authMethods: readonly AuthMethod[];
+    /** Whether they may have this profile there: laxer ones than FAPI's only with a software statement that was verified, or not at all. */
+    inProduction: 'yes' | 'with a software statement' | 'no';
+    /** Whether their tokens are bound to a certificate where they do not say. */
+    certificateBound: 'yes' | 'in production' | 'no';
+    /** Whether a piece of software has one of them at a time where the settings do not say. */
+    onePerSoftware: boolean;
+  };
 }
 
 const fapi = {
@@ -59,12 +95,22 @@ const fapi = {
   deliveryModes: ['poll', 'ping'],
   signedRequestRequired: true,
   requestObjectSeconds: 3600,
+  requestObjectAudience: 'issuer',
+  requestObjectSkew: { ahead: 60, behind: 0 },
+  refusedParameters: [],
+  notificationChannels: null,
   authorizationRequest: { pushed: false, signed: true },
   plainCodeResponse: false,
   pkceRequired: false,
   refreshTokens: 'kept',
   cibaTimes: null,
-  selfRegistration: 'anywhere',
+  slowDownSeconds: 5,
+  hintWithTenant: false,
+  expiryFirst: false,
+  errorWords: OWN_WORDS,
+  eventCallback: 'RFC 8935',
+  registration: 'RFC 7591',
+  selfRegistration: { authMethods: BY_KEY, inProduction: 'yes', certificateBound: 'yes', onePerSoftware: false },
 } as const satisfies Profile;
 
 const plain = {
@@ -77,7 +123,7 @@ const plain = {
   plainCodeResponse: true,
   pkceRequired: true,
   refreshTokens: 'rotated',
-  selfRegistration: 'development',
+  selfRegistration: { authMethods: AUTH_METHODS, inProduction: 'no', certificateBound: 'no', onePerSoftware: false },
 } as const satisfies Profile;
 
 /** The profiles by their names. */
@@ -93,7 +139,27 @@ export const PROFILES = {
     plainCodeResponse: true,
     pkceRequired: true,
   },
-  'wso2-compat': { ...plain, pkceRequired: false, cibaTimes: { intervalSeconds: 2, expirySeconds: 3600 } },
+  'wso2-compat': {
+    ...plain,
+    requestObjectAudience: 'one of issuer and endpoints',
+    requestObjectSkew: { ahead: 300, behind: 300 },
+    refusedParameters: ['login_hint_token', 'actor_token'],
+    notificationChannels: ['external'],
+    pkceRequired: false,
+    cibaTimes: { intervalSeconds: 2, expirySeconds: 3600 },
+    slowDownSeconds: 3,
+    hintWithTenant: true,
+    expiryFirst: true,
+    errorWords: REFERENCE_WORDS,
+    eventCallback: 'reference',
+    registration: 'reference',
+    selfRegistration: {
+      authMethods: ['private_key_jwt', 'tls_client_auth'],
+      inProduction: 'with a software statement',
+      certificateBound: 'in production',
+      onePerSoftware: true,
+    },
+  },
   plain,
 } as const satisfies Record<string, Profile>;
 

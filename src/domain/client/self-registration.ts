@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { DetailTypes } from '../authorization-details/detail-type.ts';
 import { OAuthError, type OAuthErrorCode } from '../oauth-error.ts';
+import { isSeen } from '../showable.ts';
 import { type ClientMetadata, checkMetadata, clientMetadata, SCOPES } from './metadata.ts';
 import { PROFILES, type ProfileName } from './profiles.ts';
 import type { SoftwareStatement } from './software-statement.ts';
@@ -15,26 +16,35 @@ export interface SelfRegistration {
   /** What the client is registered with where it replaces that. */
   current?: ClientMetadata;
   profile: ProfileName;
+  production: boolean;
   clientId: string;
   detailTypes: DetailTypes;
+  /** The members that the request or its statement must name. */
+  requiredMembers: readonly string[];
 }
 
 /**
  * The metadata that a client registers itself with (RFC 7591, section 2): what the software statement says wins, and what nobody says has
  * the specification's default where the profile allows it. Scopes that we do not have are left out.
  */
-export const ownMetadata = ({ wanted, statement, proven, current, profile, clientId, detailTypes }: SelfRegistration): ClientMetadata => {
-  const said: Wanted = { ...wanted, ...statement?.metadata };
+export const ownMetadata = (by: SelfRegistration): ClientMetadata => {
+  const { wanted, statement, proven, current, profile, clientId, detailTypes } = by;
+  const said: Wanted = { ...wanted, ...statement?.metadata, ...redirectsOf(by) };
   if (statement !== null) checkAgainst(statement, wanted);
+  const missing = by.requiredMembers.find((member) => !(member in said || (member === 'redirect_uris' && statement?.redirectUris.length)));
+  if (missing !== undefined) throw invalid(`${missing} is missing`);
   const { success, data, error } = clientMetadata.safeParse({
     client_name: clientId,
-    ...defaults(said, profile, statement),
+    ...defaults(said, by),
     ...said,
     ...('scope' in said && { scope: knownScopes(said['scope']) }),
     profile,
     software_statement: statement?.text ?? null,
   });
   if (!success) throw refusalOf(error);
+  const { authMethods } = PROFILES[profile].selfRegistration;
+  if (!authMethods.some((method) => method === data.token_endpoint_auth_method))
+    throw invalid(`token_endpoint_auth_method must be one of ${authMethods.join(', ')}`);
   if (statement !== null && !proven) checkUnproven(statement, data, current);
   checkNames(data, detailTypes);
   if (data.grant_types.includes('authorization_code') && data.redirect_uris.length === 0)
@@ -43,6 +53,12 @@ export const ownMetadata = ({ wanted, statement, proven, current, profile, clien
 };
 
 const invalid = (reason: string) => new OAuthError('invalid_client_metadata', reason);
+
+/** The redirect URIs that the statement has a word on, whatever the request names. */
+const redirectsOf = ({ wanted, statement, profile }: SelfRegistration): Wanted => {
+  const fromStatement = statement !== null && PROFILES[profile].registration === 'reference' && 'redirect_uris' in wanted;
+  return fromStatement ? { redirect_uris: statement.redirectUris } : {};
+};
 
 const namesKeys = ({ metadata }: SoftwareStatement): boolean => 'jwks_uri' in metadata || 'jwks' in metadata;
 
@@ -71,10 +87,11 @@ const checkUnproven = (statement: SoftwareStatement, metadata: ClientMetadata, c
 };
 
 /** What stands for members that nobody named (RFC 7591, section 2; RFC 8705, section 3.4), as far as the profile leaves a choice. */
-const defaults = (said: Wanted, profile: ProfileName, statement: SoftwareStatement | null): Wanted => {
+const defaults = (said: Wanted, { profile, production, statement }: SelfRegistration): Wanted => {
   const grants = said['grant_types'] ?? ('redirect_uris' in said ? ['authorization_code'] : undefined);
   const redirecting = Array.isArray(grants) && grants.includes('authorization_code');
-  const boundByProfile = PROFILES[profile].senderConstraint !== 'as registered';
+  const { certificateBound } = PROFILES[profile].selfRegistration;
+  const boundByProfile = certificateBound === 'yes' || (certificateBound === 'in production' && production);
   return {
     token_endpoint_auth_method: 'client_secret_basic',
     tls_client_certificate_bound_access_tokens: boundByProfile && said['dpop_bound_access_tokens'] !== true,
@@ -90,11 +107,8 @@ const knownScopes = (scope: unknown): unknown => {
   return known.join(' ');
 };
 
-// Controls, directions and other characters that nobody sees make a name read as another one.
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
-
 const checkNames = ({ client_name: name, authorization_details_types: types }: ClientMetadata, detailTypes: DetailTypes): void => {
-  if (UNSEEN.test(name)) throw invalid('client_name holds characters that are not seen');
+  if (!isSeen(name)) throw invalid('client_name holds characters that are not seen');
   if (!types.every((type) => detailTypes.has(type))) throw invalid('authorization_details_types names a type that there is not');
 };
 

@@ -73,7 +73,8 @@ export const grant: Decider<Grant, GrantEvents> = {
 export const open =
   (opened: Opened, accessToken: DataOf<'AccessTokenIssued'>, refreshToken: FirstRefreshToken | null): Decides =>
   (state) => {
-    if (state.status !== 'absent') throw new OAuthError('invalid_grant', 'what was approved was already redeemed');
+    if (state.status !== 'absent')
+      throw new OAuthError('invalid_grant', 'what was approved was already redeemed', { reason: 'id redeemed' });
     return [
       { type: 'GrantOpened', data: opened },
       { type: 'AccessTokenIssued', data: accessToken },

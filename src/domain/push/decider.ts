@@ -7,7 +7,11 @@ export interface Push {
   attempts: number;
 }
 
-/** The pushes of one request to one device, from their events. */
+/** The id of the pushes of one request to one device by one token: a new token begins anew. */
+export const pushIdOf = ({ requestId, deviceId, tokenRevision }: { requestId: string; deviceId: string; tokenRevision: number }): string =>
+  `${requestId}.${deviceId}.${tokenRevision}`;
+
+/** The pushes of one request to one device by one token, from their events. */
 export const push: Decider<Push, PushEvents> = {
   events: pushEvents,
   initial: { status: 'open', attempts: 0 },
@@ -23,7 +27,7 @@ const LONGEST_WAIT_SECONDS = 60;
 /** Records one attempt, and when the next is due. Nothing follows one that was accepted or cannot succeed, nor the request's end. */
 export const attempted =
   (
-    by: { requestId: string; deviceId: string; psuId: string; at: number; requestExpiresAt: number },
+    by: { requestId: string; deviceId: string; tokenRevision: number; psuId: string; at: number; requestExpiresAt: number },
     outcome: PushOutcome,
   ): Decision<Push, PushEvents> =>
   ({ status, attempts }) => {

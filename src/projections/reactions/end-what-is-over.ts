@@ -53,10 +53,13 @@ export const expireConsents = ({ decide, rows, clock, ids }: Deps): Reaction => 
     })),
 });
 
-/** ConsentRevoked, ConsentExpired, ClientDisabled, a request that supersedes another → CibaRequestCancelled for what was still pending. */
+/**
+ * ConsentAuthorised, ConsentRejected, ConsentRevoked, ConsentExpired, ClientDisabled, a request that supersedes another →
+ * CibaRequestCancelled for what was still pending.
+ */
 export const cancelRequests = ({ decide, rows, clock, ids }: Deps): Reaction => ({
   name: 'cancel-requests',
-  after: [...END_OF_WHAT_THEY_HANG_ON, 'CibaRequestCancelled'],
+  after: [...END_OF_WHAT_THEY_HANG_ON, 'ConsentAuthorised', 'ConsentRejected', 'CibaRequestCancelled'],
   due: (limit) =>
     cancellationsDue(rows, limit).map(({ requestId, reason, supersededBy }) => ({
       key: requestId,
@@ -69,10 +72,10 @@ export const cancelRequests = ({ decide, rows, clock, ids }: Deps): Reaction => 
     })),
 });
 
-/** ConsentRevoked, ConsentExpired, ClientDisabled → GrantRevoked. */
+/** ConsentRevoked, ConsentExpired, ConsentAmended, ClientDisabled → GrantRevoked. */
 export const revokeGrants = ({ decide, rows, clock, ids }: Deps): Reaction => ({
   name: 'revoke-grants',
-  after: [...END_OF_WHAT_THEY_HANG_ON, 'GrantOpened', 'GrantRevoked'],
+  after: [...END_OF_WHAT_THEY_HANG_ON, 'ConsentAmended', 'GrantOpened', 'GrantRevoked'],
   due: (limit) =>
     revocationsDue(rows, limit).map(({ grantId, consentId, reason }) => ({
       key: grantId,

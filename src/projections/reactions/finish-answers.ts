@@ -15,9 +15,15 @@ export const finishAnswers = ({
   rows: Rows;
   clock: Clock;
   persist(requestId: string): Promise<unknown>;
-}): Reaction => ({
-  name: 'finish-answers',
-  after: [],
-  due: (limit) =>
-    persistsDue(rows, clock() - GRACE_SECONDS, limit).map(({ requestId }) => ({ key: requestId, act: () => persist(requestId) })),
-});
+}): Reaction => {
+  // An answer that an amendment of its consent overtook has nothing to become: it is looked at once.
+  const finished = new Set<string>();
+  return {
+    name: 'finish-answers',
+    after: [],
+    due: (limit) =>
+      persistsDue(rows, clock() - GRACE_SECONDS, limit + finished.size)
+        .filter(({ requestId }) => !finished.has(requestId))
+        .map(({ requestId }) => ({ key: requestId, act: () => persist(requestId).then(() => finished.add(requestId)) })),
+  };
+};

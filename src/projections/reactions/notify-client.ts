@@ -35,6 +35,10 @@ export const notifying = (
   name,
   after: [
     'ConsentAuthorised',
+    'ConsentRejected',
+    'ConsentAmended',
+    'ConsentRevoked',
+    'ConsentExpired',
     'CibaRequestDenied',
     'CibaRequestCancelled',
     'CibaRequestExpired',
@@ -69,7 +73,7 @@ export const notifyClient = async (
   const [request, notified] = await Promise.all([load(cibaRequest, requestId), load(notification, requestId)]);
   if (request.status === 'absent' || request.status === 'pending' || request.deliveryMode === 'poll') return null;
   if (!isDue(notified, clock())) return request;
-  if (request.status === 'approved' && waits(await load(consent, request.consentId))) return null;
+  if (request.status === 'approved' && waits(await load(consent, request.consentId), request.answer?.consentRevision ?? -1)) return null;
   const outcome = await attempt(deps, request, messageOf);
   const { clientId, deliveryMode, expiresAt: requestExpiresAt } = request;
   const by = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt };
@@ -90,14 +94,17 @@ const attempt = async (
   if (asked === null || asked.authReqId === null || asked.notificationToken === null) return refused('erased');
   const message = await messageOf(asked.authReqId, request);
   if ('reason' in message) return refused(message.reason);
-  return call(outbound, { url, token: asked.notificationToken, body: message.body });
+  return post(outbound, url, message.body, { authorization: `Bearer ${asked.notificationToken}` });
 };
 
-const call = async (
+/** Sends something to an endpoint of a client: JSON, unless the headers say otherwise. */
+export const post = async (
   outbound: Outbound,
-  { url, token, body }: { url: string; token: string; body: string },
+  url: string,
+  body: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<NotificationOutcome> => {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+  const headers = { 'content-type': 'application/json', ...more };
   try {
     // CIBA Core 1.0, section 10.2: what the client answers besides its status says nothing.
     const { status } = await outbound.fetch({ method: 'POST', url, headers, body, statusOnly: true });
@@ -112,4 +119,4 @@ const call = async (
 const refused = (reason: string): NotificationOutcome => ({ outcome: 'refused', reason, status: null });
 
 /** A random number from 0 up to, and without, 1. */
-const fraction = (ids: Ids): number => Number.parseInt(ids.uuid().slice(-8), 16) / 2 ** 32;
+export const fraction = (ids: Ids): number => Number.parseInt(ids.uuid().slice(-8), 16) / 2 ** 32;

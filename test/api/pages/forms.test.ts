@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { chosenAccounts, consentPage } from '../../../src/api/pages/consent-page.ts';
+import { choicesIn } from '../../../src/api/pages/choices.ts';
+import { consentPage } from '../../../src/api/pages/consent-page.ts';
 import { errorPage } from '../../../src/api/pages/error-page.ts';
 import { loginPage } from '../../../src/api/pages/login-page.ts';
 import type { Reply } from '../../../src/api/reply.ts';
+import { detailTypes } from '../../../src/domain/authorization-details/registered.ts';
 import { elementsOf } from './markup.ts';
 import { consent, login } from './samples.ts';
 
@@ -20,6 +22,8 @@ const buttons = ({ body }: Reply) =>
   elementsOf(body)
     .filter(({ name }) => name === 'button')
     .map(({ attributes, text }) => [attributes.get('name'), attributes.get('value'), text]);
+const boxes = (reply: Reply, kind: string) =>
+  inputs(reply).filter((found) => found.get('type') === 'checkbox' && found.get('name')?.startsWith(`${kind}.`));
 const input = (reply: Reply, name: string) => inputs(reply).find((found) => found.get('name') === name);
 const text = ({ body }: Reply) =>
   elementsOf(body)
@@ -97,9 +101,9 @@ describe('the consent page', () => {
     });
     for (const part of ['constructor', 'payments', 'ReadMinds']) expect(text(unknown)).toContain(part);
   });
-  test('approves nothing by itself: no box is ticked, and Enter presses no answer', () => {
+  test('approves nothing by itself: no account is ticked, and Enter presses no answer', () => {
     for (const reply of [shown, consentPage(consent)]) {
-      expect(inputs(reply).filter((found) => found.has('checked'))).toEqual([]);
+      expect(boxes(reply, 'account').filter((found) => found.has('checked'))).toEqual([]);
       const [first] = elementsOf(reply.body).filter(({ name }) => name === 'button');
       expect([first?.attributes.has('disabled'), first?.attributes.has('hidden')]).toEqual([true, true]);
     }
@@ -118,18 +122,47 @@ describe('the consent page', () => {
   });
   test('offers each account under its name, in a group with a legend', () => {
     const elements = elementsOf(shown.body);
-    expect(elements.filter(({ name }) => name === 'legend').map(({ within }) => within.at(-1))).toEqual(['fieldset']);
+    expect(elements.filter(({ name }) => name === 'legend').map(({ within }) => within.at(-1))).toEqual(Array(3).fill('fieldset'));
     const labels = elements.filter(({ name, within }) => name === 'label' && within.includes('fieldset'));
-    expect(labels.map((label) => label.text)).toEqual(['Current account', 'Savings']);
+    expect(labels.slice(-2).map((label) => label.text)).toEqual(['Current account', 'Savings']);
+  });
+  test('offers each of the details, and the parts that may be left out, all ticked at first', () => {
+    const first = boxes(consentPage({ ...consent, error: null, before: null }), 'detail');
+    expect(first.map((box) => box.get('name'))).toEqual(['detail.0', 'detail.1', 'detail.1.actions.0', 'detail.1.actions.1']);
+    expect(first.every((box) => box.has('checked'))).toBe(true);
+  });
+  test('keeps the ticks as they were posted', () => {
+    const again = consentPage({
+      ...consent,
+      before: { 'detail.1': 'yes', 'detail.1.actions.1': 'yes', 'account.1': 'acc-2', 'account.0': 'other' },
+    });
+    const ticked = inputs(again).filter((found) => found.has('checked'));
+    expect(ticked.map((box) => box.get('name'))).toEqual(['detail.1', 'detail.1.actions.1', 'account.1']);
   });
   test('takes back the accounts that are ticked, each under a name of its own', () => {
-    const boxes = inputs(shown).filter((found) => found.get('type') === 'checkbox');
-    const posted = (ticked: typeof boxes) =>
+    const accounts = boxes(shown, 'account');
+    const posted = (ticked: typeof accounts) =>
       Object.fromEntries([...ticked.map((box) => [box.get('name'), box.get('value')]), ['verdict', 'approved'], ['nonce', 'n']]);
-    expect(chosenAccounts(posted(boxes))).toEqual(['acc-1', 'acc-2']);
-    expect(chosenAccounts(posted(boxes.slice(1)))).toEqual(['acc-2']);
-    expect(chosenAccounts(posted([]))).toEqual([]);
-    expect(chosenAccounts({ 'account.': 'a', 'account.x': 'b', 'account.1x': 'c', 'xaccount.1': 'd', account: 'e' })).toEqual([]);
+    const chosen = (form: Record<string, string>) => choicesIn(form, { accounts: consent.accounts, details: null }, detailTypes);
+    expect(chosen(posted(accounts))).toEqual({ accountIds: ['acc-1', 'acc-2'], authorizationDetails: null, tooLittle: null });
+    expect(chosen(posted(accounts.slice(1)))).toMatchObject({ accountIds: ['acc-2'] });
+    expect(chosen(posted([]))).toMatchObject({ accountIds: [], tooLittle: expect.stringContaining('account') });
+    const strange = { 'account.': 'a', 'account.x': 'b', 'account.1x': 'c', 'xaccount.1': 'd', account: 'e' };
+    expect(chosen(strange)).toMatchObject({ accountIds: [] });
+  });
+  test('takes back the details that are ticked, as they were asked for, whatever the form says', () => {
+    const reading = { type: 'account_information', actions: ['list_accounts', 'read_balances'] };
+    const chosen = (...ticks: string[]) => {
+      const form = Object.fromEntries(ticks.map((name) => [name, '{"type":"account_information","actions":["read_transactions"]}']));
+      const { authorizationDetails, tooLittle } = choicesIn(form, { accounts: [], details: [reading] }, detailTypes);
+      return tooLittle ?? authorizationDetails;
+    };
+    expect(chosen('detail.0', 'detail.0.actions.0', 'detail.0.actions.1')).toEqual([reading]);
+    expect(chosen('detail.0', 'detail.0.actions.1', 'detail.0.actions.2', 'detail.1')).toEqual([
+      { ...reading, actions: ['read_balances'] },
+    ]);
+    for (const none of [[], ['detail.0'], ['detail.0.actions.0'], ['detail.00', 'detail.0.actions.0']])
+      expect(chosen(...none)).toEqual(expect.stringContaining('Leave a tick'));
   });
 });
 

@@ -14,7 +14,7 @@ const PAGES = [
   ['login, tried before', loginPage(login)],
   ['consent', consentPage({ ...consent, error: null })],
   ['consent, tried before', consentPage(consent)],
-  ['consent to a bare scope', consentPage({ ...consent, consent: null, accounts: [], details: [], error: null })],
+  ['consent to a bare scope', consentPage({ ...consent, consent: null, accounts: [], details: [], context: [], error: null })],
   ['error', errorPage(400, 'The application asked for something that it may not ask for.')],
 ] as const;
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { type ConsentPage, consentPage } from '../../../src/api/pages/consent-page.ts';
 import { errorPage } from '../../../src/api/pages/error-page.ts';
 import { type LoginPage, loginPage } from '../../../src/api/pages/login-page.ts';
+import { waitingPage } from '../../../src/api/pages/waiting-page.ts';
 import type { Reply } from '../../../src/api/reply.ts';
 
 const bound = {
@@ -22,6 +23,7 @@ export const consent: ConsentPage = {
   digest: 'digest-1',
   username: 'alice',
   clientName: 'Budget Planner',
+  bindingMessage: 'W4SCT',
   scope: 'openid accounts',
   consent: {
     permissions: ['ReadAccountsDetail', 'ReadTransactionsDetail'],
@@ -29,12 +31,21 @@ export const consent: ConsentPage = {
     transactionsFrom: '2026-01-01T00:00:00Z',
     transactionsTo: '2026-12-31T00:00:00Z',
   },
-  details: ['Pay 10.00 EUR to Bob'],
+  consentData: [{ title: 'Payment Type', data: ['Domestic Payments'] }],
+  details: [
+    [{ text: 'Pay 10.00 EUR to Bob', part: null }],
+    [
+      { text: 'Read the balances', part: { member: 'actions', at: 0 } },
+      { text: 'Read the transactions', part: { member: 'actions', at: 1 } },
+    ],
+  ],
+  context: ['till: 7'],
   accounts: [
     { accountId: 'acc-1', displayName: 'Current account' },
     { accountId: 'acc-2', displayName: 'Savings' },
   ],
   error: 'Choose at least one account.',
+  before: {},
 };
 
 /** Every page with one text in every place where a text can stand. */
@@ -49,12 +60,28 @@ export const pagesWith = (text: string): readonly Reply[] => [
     digest: text,
     username: text,
     clientName: text,
+    bindingMessage: text,
     // A space would make it two values of scope, which are two lines.
     scope: `x${text.replaceAll(' ', '_')}`,
     consent: { permissions: [text], expiration: `x${text}`, transactionsFrom: `x${text}`, transactionsTo: `x${text}` },
-    details: [text, text],
+    consentData: [{ title: text, data: [text, text] }],
+    details: [
+      [
+        { text, part: null },
+        { text, part: { member: text, at: 0 } },
+      ],
+    ],
+    context: [text, text],
     accounts: [{ accountId: text, displayName: text }],
     error: text,
+    before: { [text]: text, 'account.0': text },
+  }),
+  waitingPage({
+    interactionId: text,
+    csrfToken: text,
+    requests: [{ action: text, clientName: text, bindingMessage: text }],
+    answered: 'denied',
+    signOutAction: text,
   }),
   errorPage(400, text),
 ];

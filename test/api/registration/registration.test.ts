@@ -111,7 +111,7 @@ describe('a client registers itself', () => {
   });
 
   test('with the scopes that there are', async () =>
-    expect(await registered(sendRegistration(tested, { ...suite, scope: 'payments accounts' }))).toMatchObject({ scope: 'accounts' }));
+    expect(await registered(sendRegistration(tested, { ...suite, scope: 'credit accounts' }))).toMatchObject({ scope: 'accounts' }));
 
   test("with the reference's name for user codes", async () =>
     expect(
@@ -173,6 +173,17 @@ describe('a registration is refused', () => {
     await expectRefusal(tested, () => sendRegistration(tested, 'not.a.jwt'), 400, 'invalid_client_metadata');
     await expectRefusal(tested, () => sendRegistration(tested, { ...suite, contacts: ['x'.repeat(70_000)] }), 413, 'invalid_request');
   });
+});
+
+test.each([
+  [30, 'invalid_client_metadata'],
+  [6000, 'invalid_request'],
+])('a key that nobody can read to the end is refused: %i levels', async (levels, error) => {
+  const deep = `${'['.repeat(levels)}${']'.repeat(levels)}`;
+  const body = JSON.stringify(own).replace('"kty"', `"own":${deep},"kty"`);
+  expect(body).toContain(deep);
+  const send = () => sendRegistration(tested, body, { headers: { 'content-type': 'application/json' } });
+  await expectRefusal(tested, send, 400, error);
 });
 
 describe('a client manages its registration', () => {

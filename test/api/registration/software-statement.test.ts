@@ -34,6 +34,22 @@ const wanted = (software_statement: string, change: object = {}) => ({
 const refused = (body: object | string, error: string, engine = tested) =>
   expectRefusal(engine, () => sendRegistration(engine, body), 400, error);
 
+test('RS256 is taken for requests and statements where the settings allow it, in every profile', async () => {
+  const moving = await engineIn(ecosystem, { COUNTERSIGN_REGISTRATION_ALLOW_RS256: 'true' });
+  const header = { alg: 'RS256' };
+  const software_statement = await ecosystem.statement({}, ecosystem.directoryKey, header);
+  const request = (to: TestEngine, statement: string) =>
+    ecosystem.request(to, { software_statement: statement }, ecosystem.softwareKeys.PS256, header);
+  try {
+    await registered(sendRegistration(moving, wanted(software_statement)));
+    await registered(sendRegistration(moving, await request(moving, software_statement)));
+    await refused(wanted(software_statement), 'invalid_software_statement');
+    await refused(await request(tested, await ecosystem.statement()), 'invalid_client_metadata');
+  } finally {
+    await moving.close();
+  }
+});
+
 describe('a software statement', () => {
   test('says who the software is, whatever the request says', async () => {
     const text = await ecosystem.statement();

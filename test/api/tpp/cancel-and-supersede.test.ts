@@ -233,8 +233,18 @@ describe('approve, supersede and cancel at once', () => {
       const noConsent = { status: 'absent', revision: -1 } as const;
       await decide(cibaRequest, id, receive({ ...received.data, at, expiresAt: at + 60 }, askedWith(null)), command());
       await decide(cibaRequest, id, retrieve({ ...retrieved.data, consentRevision: -1, at }, 'shown'), command());
-      const { psuId, deviceId, digest, nonce } = retrieved.data;
-      const signed = { psuId, deviceId, digest, nonce, keyThumbprint: 'key', accountIds: [], authorizationDetails: null, jws: 'jws', at };
+      const { psuId, digest, nonce } = retrieved.data;
+      const signed = {
+        psuId,
+        deviceId: 'phone',
+        digest,
+        nonce,
+        keyThumbprint: 'key',
+        accountIds: [],
+        authorizationDetails: null,
+        jws: 'jws',
+        at,
+      };
       const decisions = {
         approve: answer({ ...signed, verdict: 'approved' }, noConsent, accounts([], []), detailTypes),
         supersede: cancel({ reason: 'superseded', at }),

@@ -49,6 +49,32 @@ const signedBy = async (key: TestKey, header: object = {}): Promise<DecodedJws> 
   jwsReader.decode(await signJws(key, { sub: 'tpp' }, header)) as DecodedJws;
 const isSigned = async (key: TestKey, client = tpp(), header: object = {}) => keys.signed(client, await signedBy(key, header));
 
+describe('RS256', () => {
+  const rsa = testKey('PS256', 'rsa');
+  const RS256 = { alg: 'RS256' };
+  const makes = async (jwk: object, header: object, rs256: boolean) => {
+    const outbound = outboundClient({ development: true, allowedHosts: [], ca: identity.ca });
+    const those = makeClientKeys({ outbound, jws: jwsReader, clock: time.clock, rs256 });
+    return those.signed(tpp({ jwks: { keys: [jwk] } }), await signedBy(rsa, header));
+  };
+
+  test.each<[string, object, boolean, boolean]>([
+    ['a key that names no algorithm', {}, true, true],
+    ['a key for RS256', { alg: 'RS256' }, true, false],
+    ['a key for PS256', { alg: 'PS256' }, false, true],
+  ])('is made by %s as far as the key says, and only where it is allowed', async (_, named, byRs256, byPs256) => {
+    const jwk = { ...rsa.publicJwk, ...named };
+    expect([await makes(jwk, RS256, true), await makes(jwk, {}, true)]).toEqual([byRs256, byPs256]);
+    expect([await makes(jwk, RS256, false), await makes(jwk, {}, false)]).toEqual([false, byPs256]);
+  });
+
+  test('is made by RSA keys alone', async () => {
+    const { publicJwk } = first;
+    expect(() => jwsReader.rs256Key(publicJwk)).toThrow(TypeError);
+    expect(() => jwsReader.rs256Key({ ...rsa.privateKey.export({ format: 'jwk' }) })).toThrow(TypeError);
+  });
+});
+
 describe('keys by reference', () => {
   test('are fetched once and kept for a quarter of an hour', async () => {
     const client = tpp();

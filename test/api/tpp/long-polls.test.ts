@@ -54,7 +54,8 @@ describe('a watch', () => {
       applied,
       polls,
       caller: open,
-      watch: (...streams: string[]) => polls.watch(streams, { seconds: 10, closed: open.signal }),
+      watch: (...streams: string[]) => polls.watch(streams, { seconds: 10, closed: open.signal, of: `client of ${streams[0]}` }),
+      watchAs: (of: string, stream: string) => polls.watch([stream], { seconds: 10, closed: open.signal, of }),
       happens: (stream: string) => applied.next({ events: [{ stream } as StoredEvent] }),
     };
   };
@@ -67,6 +68,16 @@ describe('a watch', () => {
     happens('b');
     expect(await changed).toBe(true);
     watching?.end();
+  });
+
+  test('is had by one client as long as half of them are left to others', () => {
+    const { watchAs } = started(4);
+    const own = ['a', 'b', 'c'].map((stream) => watchAs('one', stream));
+    expect(own.map((watching) => watching === null)).toEqual([false, false, true]);
+    expect(watchAs('another', 'a')).not.toBeNull();
+    own[0]?.end();
+    expect(watchAs('one', 'c')).not.toBeNull();
+    expect(watchAs('one', 'd')).toBeNull();
   });
 
   test('misses nothing that happens while nobody asks', async () => {

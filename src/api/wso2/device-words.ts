@@ -1,0 +1,58 @@
+import { STATUS_CODES } from 'node:http';
+import * as z from 'zod';
+import type { OAuthError, OAuthErrorCode } from '../../domain/oauth-error.ts';
+import type { Ids } from '../../domain/ports/clock.ts';
+import { json, refusalReply, statusOf } from '../reply.ts';
+import type { Route, RouteDoc } from '../route.ts';
+
+/** The reference's codes for devices, each with its status. Where the reference blames itself for a caller's fault, the caller has it. */
+const PDM = {
+  'PDM-10001': { status: 400, message: 'The device could not be registered.' },
+  'PDM-10002': { status: 404, message: 'There is no such device.' },
+  'PDM-10004': { status: 400, message: 'The device could not be removed.' },
+  'PDM-10005': { status: 400, message: 'The device could not be changed.' },
+  'PDM-15001': { status: 401, message: 'The token is not valid.' },
+  'PDM-15005': { status: 500, message: 'The user could not be identified.' },
+  'PDM-15007': { status: 500, message: 'The device could not be read.' },
+  'PDM-15008': { status: 500, message: 'The devices could not be read.' },
+  'PDM-15009': { status: 500, message: 'The device could not be removed.' },
+  'PDM-15010': { status: 500, message: 'The device could not be changed.' },
+  'PDM-15011': { status: 500, message: 'The device could not be registered.' },
+} as const;
+type Code = keyof typeof PDM;
+
+/** How one call words its refusals. `otherwise` stands for every fault of the caller that has no word of its own. */
+export type DeviceWords = Partial<Record<OAuthErrorCode, Code>> & { otherwise: Code };
+
+export const deviceRefusal = z.object({ code: z.string(), message: z.string(), description: z.string(), traceId: z.string() });
+
+/** Refusals with the reference's body. What the reference has no code for has its HTTP status as one. */
+export const makeDeviceRefuse =
+  (words: DeviceWords, ids: Pick<Ids, 'uuid'>): NonNullable<Route['refuse']> =>
+  (refusal: OAuthError) => {
+    const { headers } = refusalReply(refusal);
+    const code = codeOf(words, refusal.error);
+    const status = statusIn(code, refusal.error);
+    const { message } = code === null ? { message: STATUS_CODES[status] } : PDM[code];
+    const body = { code: code ?? String(status), message, description: refusal.message, traceId: ids.uuid() };
+    return json(status, body, { ...headers, ...(status === 401 && { 'WWW-Authenticate': 'Basic realm="Countersign"' }) });
+  };
+
+/** The part of a route's description that follows from its words. */
+export const deviceRefusalDoc = (words: DeviceWords, errors: readonly OAuthErrorCode[]): Pick<RouteDoc, 'errors' | 'refusal'> => {
+  const all: OAuthErrorCode[] = [...new Set<OAuthErrorCode>([...errors, 'method_not_allowed', 'server_error', 'temporarily_unavailable'])];
+  const status = Object.fromEntries(
+    all.map((error) => {
+      return [error, statusIn(codeOf(words, error), error)];
+    }),
+  );
+  return { errors: all, refusal: { schema: deviceRefusal, status } };
+};
+
+const codeOf = (words: DeviceWords, error: OAuthErrorCode): Code | null =>
+  words[error] ?? (ownStatus(error) === 400 ? words.otherwise : null);
+
+const statusIn = (code: Code | null, error: OAuthErrorCode): number => (code === null ? ownStatus(error) : PDM[code].status);
+
+// RFC 9449, section 7.1: at a resource it is about the token.
+const ownStatus = (error: OAuthErrorCode): number => (error === 'invalid_dpop_proof' ? 401 : statusOf(error));

@@ -1,0 +1,130 @@
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock, systemIds } from '../adapters/clock.ts';
+import { LogInUse, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
+import { jwsReader } from '../adapters/jose/jws-reader.ts';
+import { masterKey } from '../adapters/keys/master-key.ts';
+import { psuKeys } from '../adapters/keys/psu-keys.ts';
+import type { Config } from '../config.ts';
+import { type Decide, type Load, makeDecide, makeLoad } from '../domain/decide.ts';
+import { adopt } from '../domain/device/adopt.ts';
+import { device } from '../domain/device/decider.ts';
+import { OAuthError } from '../domain/oauth-error.ts';
+import type { EventStore } from '../domain/ports/event-store.ts';
+import { directoryOf, sandboxOf } from '../serve.ts';
+import { CommandFailed } from './command-failed.ts';
+import { type DeviceToAdopt, type RefusedRow, readDeviceRows } from './device-rows.ts';
+
+// Appends that are made at once share a commit.
+const AT_ONCE = 256;
+
+/** Where the command says what it does: lines for people with their progress on a terminal, or one JSON object per line. */
+export interface ImportOutput {
+  print(line: string): void;
+  /** Overwrites the line before; null where there is no terminal. */
+  progress: ((line: string) => void) | null;
+}
+
+/**
+ * Registers the devices of an export of the reference's table PUSH_AUTHENTICATION_DEVICE, under the ids that they have. Unless bad rows are
+ * to be skipped, one bad row keeps all of them out. Run again it finds what is there.
+ */
+export const importDevices = async (
+  config: Config,
+  file: string,
+  { skipBadRows, print, progress }: { skipBadRows: boolean } & ImportOutput,
+): Promise<void> => {
+  const text = await readText(file);
+  const say = (forPeople: string, forPrograms: object) => print(progress === null ? JSON.stringify(forPrograms) : forPeople);
+  await withLog(config, async ({ store, decide }) => {
+    const directory = await directoryOf(config, await sandboxOf(config), unreachable);
+    const rows = await readDeviceRows(text, {
+      ...{ jws: jwsReader, directory, allowRsa1024: config.wso2.allowRsa1024, now: systemClock() },
+      progress: (done, all) => progress?.(`looked at ${done} of ${all} rows`),
+    });
+    const { devices, taken } = await withoutTaken(rows.devices, makeLoad(store));
+    const refused = [...rows.refused, ...taken].toSorted((one, other) => one.line - other.line);
+    for (const row of refused) say(`line ${row.line}: ${row.reason}`, { outcome: 'refused', ...row });
+    if (refused.length > 0 && !skipBadRows)
+      throw new CommandFailed(
+        `${file}: nothing was imported because of ${refused.length} bad rows; mend them, or leave them out with --skip-bad-rows`,
+      );
+    let imported = 0;
+    for (let at = 0; at < devices.length; at += AT_ONCE) {
+      const some = devices.slice(at, at + AT_ONCE);
+      const isNew = await Promise.all(some.map((one) => adoptOne(decide, one)));
+      imported += isNew.filter((one) => one).length;
+      if (progress === null)
+        for (const [n, { line, deviceId }] of some.entries()) say('', { outcome: isNew[n] ? 'imported' : 'known', line, deviceId });
+      else progress(`${at + some.length} of ${devices.length}`);
+    }
+    const counts = { imported, known: devices.length - imported, refused: refused.length };
+    say(`${counts.imported} devices imported, ${counts.known} known already, ${counts.refused} rows refused`, counts);
+  });
+};
+
+const unreachable = (what: string, cause: unknown) => {
+  throw new CommandFailed(`${what}: the directory of PSUs could not be asked`, { cause });
+};
+
+const readText = async (file: string): Promise<string> => {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CommandFailed(`${file} cannot be read`, { cause });
+  }
+};
+
+/** Whether it was new. */
+const adoptOne = async (decide: Decide, { line: _, deviceId, ...registered }: DeviceToAdopt): Promise<boolean> => {
+  const actor = { kind: 'operator', id: 'command-line' } as const;
+  const command = { id: systemIds.derived(`import-device/${deviceId}`), actor, correlationId: deviceId, causationId: null };
+  const { eventIds } = await decide(device, deviceId, adopt(registered), command);
+  return eventIds.length > 0;
+};
+
+/** Parts those whose id has another device here already: nobody else writes to the log now, so that stays so. */
+const withoutTaken = async (
+  devices: readonly DeviceToAdopt[],
+  load: Load,
+): Promise<{ devices: readonly DeviceToAdopt[]; taken: readonly RefusedRow[] }> => {
+  const free: DeviceToAdopt[] = [];
+  const taken: RefusedRow[] = [];
+  for (const one of devices) {
+    const { line, deviceId, ...registered } = one;
+    try {
+      adopt(registered)(await load(device, deviceId));
+      free.push(one);
+    } catch (error) {
+      if (!(error instanceof OAuthError)) throw error;
+      taken.push({ line, deviceId, reason: error.message });
+    }
+  }
+  return { devices: free, taken };
+};
+
+const withLog = async ({ dataDir, keys, environment }: Config, use: (log: { store: EventStore; decide: Decide }) => Promise<void>) => {
+  mkdirSync(join(dataDir, 'keys'), { recursive: true, mode: 0o700 });
+  const store = openStore(join(dataDir, 'log.sqlite'));
+  try {
+    const master = masterKey(keys.masterFile, { create: environment === 'development' });
+    const sealer = psuKeys(join(dataDir, 'keys', 'psu-keys.sqlite'), master);
+    try {
+      await use({ store, decide: makeDecide({ store, sealer, ids: systemIds }) });
+    } finally {
+      sealer.close();
+    }
+  } finally {
+    await store.close();
+  }
+};
+
+const openStore = (file: string): EventStore => {
+  try {
+    return sqliteEventStore(file);
+  } catch (error) {
+    if (!(error instanceof LogInUse)) throw error;
+    throw new CommandFailed('an engine is running: devices are imported while it is stopped', { cause: error });
+  }
+};

@@ -1,0 +1,29 @@
+import type { Clock, Ids } from '../domain/ports/clock.ts';
+import type { ConsentSteps } from '../domain/ports/consent-steps.ts';
+import type { EventStore } from '../domain/ports/event-store.ts';
+import type { JwsReader } from '../domain/ports/jws.ts';
+import type { LoginScript } from '../domain/ports/login-script.ts';
+import type { Outbound } from '../domain/ports/outbound.ts';
+import type { PsuDirectory } from '../domain/ports/psu-directory.ts';
+import type { PushSender } from '../domain/ports/push-sender.ts';
+import type { ReplayGuard } from '../domain/ports/replay-guard.ts';
+import type { Rows } from '../domain/ports/rows.ts';
+import type { Sealer } from '../domain/ports/sealer.ts';
+import type { Signer } from '../domain/ports/signer.ts';
+
+/** What an engine stands on: one implementation of every port. */
+export interface Ports {
+  store: EventStore;
+  rows: Rows;
+  sealer: Sealer;
+  signer: Signer;
+  jws: JwsReader;
+  replayGuard: ReplayGuard;
+  directory: PsuDirectory;
+  consentSteps: ConsentSteps;
+  loginScript: LoginScript;
+  pushSender: PushSender;
+  outbound: Outbound;
+  clock: Clock;
+  ids: Ids;
+}

@@ -1,0 +1,46 @@
+import { makeAnswerRequest } from '../api/approver/answer-request.ts';
+import { makeDeviceStatements, makeProven } from '../api/approver/device-auth.ts';
+import { makeShowRequest } from '../api/approver/show-request.ts';
+import { makeSignIn } from '../api/authorize/sign-in.ts';
+import { makeLogin } from '../api/login.ts';
+import type { ReadModels } from '../api/read-models.ts';
+import type { Surface } from '../api/surface.ts';
+import { makeCheckAssertion } from '../api/tpp/assertion.ts';
+import { makeBearer } from '../api/tpp/bearer.ts';
+import { makeAuthenticateClient } from '../api/tpp/client-auth.ts';
+import { makeClientKeys } from '../api/tpp/client-keys.ts';
+import { makeDpop } from '../api/tpp/dpop.ts';
+import { makeIntents } from '../api/tpp/intents/intents.ts';
+import { makeUserOf } from '../api/user-of.ts';
+import type { Config } from '../config.ts';
+import { detailTypes } from '../domain/authorization-details/registered.ts';
+import type { Issuing } from './core.ts';
+
+/** What the routes share. */
+export const makeShared = (
+  issuing: Issuing,
+  { config, surface, readModels }: { config: Config; surface: Surface; readModels: ReadModels },
+) => {
+  const { load, rows, jws, replayGuard, clock, ids } = issuing;
+  const { issuer, acrValuesSupported, limits, registration } = config;
+  const keys = makeClientKeys(issuing);
+  const checkAssertion = makeCheckAssertion({ ...issuing, keys, surface, assertionSeconds: limits.assertionSeconds });
+  const dpop = makeDpop({ ...issuing, surface });
+  const authenticate = makeAuthenticateClient({ rows, jws, keys, checkAssertion, dpop, ids });
+  const statements = makeDeviceStatements({ load, jws, clock });
+  const showing = { ...issuing, readModels, detailTypes };
+  const login = makeLogin({ ...issuing, signIn: makeSignIn(issuing) }, config.authentication);
+  return {
+    ...{ ...issuing, readModels, keys, checkAssertion, authenticate, surface, issuer, statements, acrValuesSupported, detailTypes, login },
+    // For calls that bring a user name and a password by themselves.
+    signIn: login.ofCall,
+    showRequest: makeShowRequest(showing),
+    answerRequest: makeAnswerRequest(showing),
+    intents: makeIntents({ ...issuing, readModels, permissions: config.consent.permissions }),
+    userOf: makeUserOf(config.wso2.tenantDomain),
+    bearer: makeBearer({ readModels, clock, ids, dpop }),
+    proven: makeProven({ statements, replayGuard, clock, ids, issuer }),
+    registrationBase: registration.enabled ? (registration.requireCertificate ? surface.mtlsBase : issuer) : null,
+  };
+};
+export type Shared = ReturnType<typeof makeShared>;
