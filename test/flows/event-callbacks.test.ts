@@ -5,7 +5,7 @@ import { PATHS } from '../../src/api/surface.ts';
 import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
 import { startCanary } from '../adapters/outbound/hosts.ts';
 import { type StandingClock, standingClock } from '../support/clock.ts';
-import { type TestEngine, testEngine } from '../support/engine.ts';
+import { nodesOwn, type TestEngine, testEngine } from '../support/engine.ts';
 import { sendForm, sendJson } from '../support/http.ts';
 import { recorded } from '../support/log.ts';
 import {
@@ -305,7 +305,7 @@ describe('an engine that ended', () => {
 describe('two engines on one store', () => {
   const another = () => {
     const { store, sealer, signer } = tested.ports;
-    return testEngine({ store, sealer, signer, clock: time.clock, outbound: endpoint.outbound }, CALLBACKS);
+    return testEngine({ store: nodesOwn(store), sealer, signer, clock: time.clock, outbound: endpoint.outbound }, CALLBACKS);
   };
 
   test('record once that a callback was taken', async () => {

@@ -6,7 +6,7 @@ import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store
 import { startCanary } from '../adapters/outbound/hosts.ts';
 import { type StandingClock, standingClock } from '../support/clock.ts';
 import { type TestDevice, testDevice } from '../support/device.ts';
-import { type TestEngine, testEngine } from '../support/engine.ts';
+import { nodesOwn, type TestEngine, testEngine } from '../support/engine.ts';
 import { expectRefusal, sendForm } from '../support/http.ts';
 import { recorded } from '../support/log.ts';
 import {
@@ -284,7 +284,7 @@ describe('an engine that ended', () => {
 
 test('two engines on one store tell the same, and the tokens are there at either', async () => {
   const { store, sealer, signer } = tested.ports;
-  const other = await testEngine({ store, sealer, signer, clock: time.clock, outbound: endpoint.outbound });
+  const other = await testEngine({ store: nodesOwn(store), sealer, signer, clock: time.clock, outbound: endpoint.outbound });
   const fetched: number[] = [];
   endpoint.behaves(async (res, { body }) => {
     const form = { ...auth, grant_type: CIBA_GRANT, auth_req_id: String(body['auth_req_id']) };
@@ -315,7 +315,7 @@ test('what two engines were told at once is recorded by each', async () => {
   auth = await pinged();
   phone = await testDevice(tested, 'alice');
   const { store, sealer, signer } = tested.ports;
-  const other = await testEngine({ store, sealer, signer, clock: time.clock, outbound: endpoint.outbound });
+  const other = await testEngine({ store: nodesOwn(store), sealer, signer, clock: time.clock, outbound: endpoint.outbound });
   const second = Promise.withResolvers<void>();
   endpoint.behaves(
     async (res) => {
@@ -347,7 +347,7 @@ test('R64 a node whose read models are behind has the tokens too', async () => {
       return store.head();
     },
   };
-  const other = await testEngine({ store: late, sealer, signer, clock: time.clock, outbound: endpoint.outbound });
+  const other = await testEngine({ store: nodesOwn(late), sealer, signer, clock: time.clock, outbound: endpoint.outbound });
   const { authReqId, requestId } = await asked();
   await other.engine.readModels.latest();
   // From here on its read models stand still, until it wants to know what they have missed.

@@ -6,7 +6,7 @@ import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
 import { type EventStore, StoreStopped } from '../../src/domain/ports/event-store.ts';
 import { type StandingClock, standingClock } from '../support/clock.ts';
 import { type TestDevice, testDevice } from '../support/device.ts';
-import { type TestEngine, testEngine } from '../support/engine.ts';
+import { nodesOwn, type TestEngine, testEngine } from '../support/engine.ts';
 import { expectRefusal, sendForm } from '../support/http.ts';
 import { recorded } from '../support/log.ts';
 import { cut, type NotificationEndpoint, notificationEndpoint, silent, status } from '../support/notification-endpoint.ts';
@@ -189,7 +189,7 @@ describe('a client to whom tokens are pushed', () => {
 
 test('two engines on one store push from one grant, however they meet', async () => {
   const { store, sealer, signer } = tested.ports;
-  const other = await testEngine({ store, sealer, signer, clock: time.clock, outbound: endpoint.outbound });
+  const other = await testEngine({ store: nodesOwn(store), sealer, signer, clock: time.clock, outbound: endpoint.outbound });
   for (let round = 0; round < 20; round += 1) {
     const { authReqId, requestId } = await approved();
     await done(requestId);

@@ -16,7 +16,7 @@ import { loadConfig } from '../../src/config.ts';
 import type { ClientCertificate } from '../../src/domain/client/certificate.ts';
 import { client, disable, register } from '../../src/domain/client/decider.ts';
 import { type ClientMetadata, clientMetadata } from '../../src/domain/client/metadata.ts';
-import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
+import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store.ts';
 import type { PsuDirectory } from '../../src/domain/ports/psu-directory.ts';
 import { type Engine, type EngineSettings, type Ports, startEngine } from '../../src/engine.ts';
 
@@ -56,6 +56,9 @@ export interface TestEngine {
   faults: readonly unknown[];
   close(): Promise<void>;
 }
+
+/** A store as another node on the same one has it: it goes on when this node closes it. */
+export const nodesOwn = (store: EventStore): EventStore => ({ ...store, close: async () => undefined });
 
 /** An engine over plain HTTP on a free port; the certificate of a call is what the header `x-test-certificate` says. */
 export const testEngine = async (

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CIBA_GRANT } from '../../../src/domain/client/metadata.ts';
-import { type TestEngine, testEngine } from '../../support/engine.ts';
+import { nodesOwn, type TestEngine, testEngine } from '../../support/engine.ts';
 import { expectRefusal, sendJson } from '../../support/http.ts';
 import { testKey } from '../../support/jws.ts';
 import { facts, recorded } from '../../support/log.ts';
@@ -280,7 +280,7 @@ describe('a client manages its registration', () => {
 
 test('a registration is the same at every node of one log, as soon as it is answered', async () => {
   const { store, signer } = tested.ports;
-  const otherNode = await testEngine({ store: { ...store, close: async () => undefined }, signer }, OPEN);
+  const otherNode = await testEngine({ store: nodesOwn(store), signer }, OPEN);
   try {
     const body = await registered(sendRegistration(tested, suite));
     const call = (node: TestEngine, method: string) =>
