@@ -33,7 +33,8 @@ const Poll = z.object({
 });
 const Sets = z.object({ moreAvailable: z.boolean(), sets: z.record(z.string(), z.string()) });
 
-interface Deps {
+/** What polls need. */
+export interface PollDeps {
   caller: Caller;
   decide: Decide;
   load: Load;
@@ -52,7 +53,7 @@ interface Deps {
  * `POST …/events` (RFC 8936): a client answers for the notifications it has, and is given those that are open, oldest first. A poll that
  * does not want to return at once waits for the first one. What was not answered for is given again.
  */
-export const pollEventsRoute = (deps: Deps): Route => {
+export const pollEventsRoute = (deps: PollDeps): Route => {
   const { caller, load, readModels, makeSet, longPolls, longPollSeconds: seconds, setsPerPoll } = deps;
 
   const openOf = async (clientId: string, most: number): Promise<z.output<typeof Sets>> => {
@@ -104,7 +105,7 @@ const isOpen = <S extends EventNotification>(given: readonly [string, S]): given
   given[1].status === 'open';
 
 const answerFor = async (
-  { decide, clock, ids }: Deps,
+  { decide, clock, ids }: PollDeps,
   { clientId, actor }: Called,
   { ack, setErrs }: z.output<typeof Poll>,
 ): Promise<void> => {

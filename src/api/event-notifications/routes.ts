@@ -1,29 +1,15 @@
-import type { Decide, Load } from '../../domain/decide.ts';
-import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import { makeOfficer } from '../consent-service/officer.ts';
-import type { ReadModels } from '../read-models.ts';
 import type { Route } from '../route.ts';
 import type { Bearer } from '../tpp/bearer.ts';
 import type { AuthenticateClient } from '../tpp/client-auth.ts';
-import type { LongPolls } from '../tpp/long-polls.ts';
 import { makeCaller } from './caller.ts';
 import { createEventsRoute } from './create-events.ts';
-import { pollEventsRoute } from './poll-events.ts';
-import type { MakeSet } from './security-event-token.ts';
+import { type PollDeps, pollEventsRoute } from './poll-events.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
 
-interface Deps {
+interface Deps extends Omit<PollDeps, 'caller'> {
   bearer: Bearer;
   authenticate: AuthenticateClient;
-  decide: Decide;
-  load: Load;
-  readModels: ReadModels;
-  makeSet: MakeSet;
-  longPolls: LongPolls;
-  longPollSeconds: number;
-  setsPerPoll: number;
-  clock: Clock;
-  ids: Ids;
 }
 
 /** Event notifications as the reference has them: made, polled for and subscribed to. */
