@@ -28,7 +28,7 @@ export interface Projections {
   stop(): void;
 }
 
-/** A projection could not apply an event, or events were missing: nothing behind that position is applied. */
+/** A projection could not apply an event, or events came out of order: nothing from that position on is applied. */
 export class ProjectionStopped extends Error {
   constructor(position: number, options?: ErrorOptions) {
     super(`the projections stopped before event ${position}`, options);
@@ -53,24 +53,24 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
   let timer: NodeJS.Timeout | undefined;
   let subscription: Subscription | undefined;
 
-  const apply = ({ events }: Page): void => {
+  const apply = ({ events, position }: Page): void => {
     rows.run('savepoint page');
     let next = at;
     try {
       for (const stored of events) {
-        next += 1;
-        if (stored.position !== next) throw new Error(`expected event ${next}, got ${stored.position}`);
+        if (stored.position <= next) throw new Error(`event ${stored.position} came behind event ${next}`);
+        next = stored.position;
         const event = decode(stored);
         for (const { name, handle } of handlers.get(event.type) ?? []) if (next > (checkpoints.get(name) ?? 0)) handle(rows, event);
       }
-      rows.run('update projection set position = max(position, ?)', next);
+      rows.run('update projection set position = max(position, ?)', position);
     } catch (cause) {
       // What was applied before may have been seen already and stays; of this page nothing does.
       rows.run('rollback to page');
       throw new ProjectionStopped(next, { cause });
     }
     rows.run('release page');
-    at = next;
+    at = position;
     uncommitted += events.length;
     if (uncommitted >= COMMIT_EVENTS) commit();
     else timer ??= setTimeout(commitOrFail, COMMIT_MS).unref();
@@ -118,7 +118,7 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
 
   subscription = store
     .follow(start)
-    .pipe(tap((page) => page.events.length > 0 && apply(page)))
+    .pipe(tap((page) => (page.events.length > 0 || page.position > at) && apply(page)))
     .subscribe({
       next: ({ events, caughtUp: border }) => {
         // Every event of it was decoded: its type is one of the catalogue.

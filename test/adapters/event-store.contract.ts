@@ -190,7 +190,7 @@ export const eventStoreContract = (adapter: string, openStore: OpenStore): void 
 
   describe(`${adapter}: a follower`, () => {
     test('of an empty store is told at once that there is nothing', async () => {
-      expect(await pagesUpTo(open().follow(0), 0)).toEqual([{ events: [], caughtUp: true }]);
+      expect(await pagesUpTo(open().follow(0), 0)).toEqual([{ events: [], position: 0, caughtUp: true }]);
     });
 
     test('sees the past and then what is appended, each once, also while appends go on', async () => {

@@ -55,6 +55,21 @@ const faults = async (file: string, acknowledged: readonly { ids: string[]; posi
 const acknowledgedBy = (lines: readonly unknown[]) =>
   lines.filter((line): line is { ids: string[]; position: number } => typeof line === 'object' && line !== null && 'ids' in line);
 
+describe('a log that lost an event', () => {
+  test('fails its followers before the gap, and never shows what stands behind it', async () => {
+    const file = newFile();
+    const store = sqliteEventStore(file);
+    await store.append('a-1', newEvents(5), -1);
+    await store.close();
+    const db = new DatabaseSync(file);
+    db.exec('delete from event where position = 3');
+    db.close();
+    const torn = sqliteEventStore(file);
+    for (const after of [0, 2]) await expect(lastValueFrom(torn.follow(after))).rejects.toThrow(`shows event 4 behind event 2`);
+    await torn.close();
+  });
+});
+
 describe('a log that is opened again', () => {
   test('is as it was closed, and goes on behind its last event', async () => {
     const file = newFile();

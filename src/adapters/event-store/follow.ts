@@ -17,23 +17,31 @@ export const followLog = (
     let at = afterPosition;
     let live = false;
     const pass = (events: readonly StoredEvent[]) => {
-      at = events.at(-1)?.position ?? at;
-      subscriber.next({ events, caughtUp: live });
+      for (const { position } of events) {
+        if (position !== at + 1) throw new Error(`the log shows event ${position} behind event ${at}`);
+        at = position;
+      }
+      subscriber.next({ events, position: at, caughtUp: live });
     };
-    const catchUp = () => {
-      if (subscriber.closed) return;
+    const failing = (act: () => void) => {
       try {
-        const events = read(at, PAGE_SIZE);
-        live = events.length < PAGE_SIZE;
-        pass(events);
+        act();
       } catch (error) {
         subscriber.error(error);
       }
+    };
+    const catchUp = () => {
+      if (subscriber.closed) return;
+      failing(() => {
+        const events = read(at, PAGE_SIZE);
+        live = events.length < PAGE_SIZE;
+        pass(events);
+      });
       if (!live) setImmediate(catchUp);
     };
     subscriber.add(
       commits.subscribe({
-        next: (events) => live && pass(events),
+        next: (events) => live && failing(() => pass(events)),
         error: (error) => subscriber.error(error),
         complete: () => subscriber.complete(),
       }),

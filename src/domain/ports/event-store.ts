@@ -29,7 +29,7 @@ export interface StoredEvent extends NewEvent {
   stream: string;
   /** Place in its stream: 0, 1, 2 … */
   revision: number;
-  /** Place in the store: 1, 2, 3 … in commit order, without a gap. */
+  /** Place in the store: an integer that grows in commit order. A store of one machine leaves no gap: 1, 2, 3 … */
   position: number;
   /** Epoch milliseconds of the commit; never smaller than that of the event before it. */
   recordedAt: number;
@@ -41,9 +41,13 @@ export interface Appended {
   position: number;
 }
 
-/** Consecutive events of the whole store. `caughtUp` says that nothing newer was there when the page was made. */
+/**
+ * Consecutive events of the whole store; all up to `position` have been shown with it, also where it has none. `caughtUp` says that nothing
+ * newer was there when the page was made.
+ */
 export interface Page {
   events: readonly StoredEvent[];
+  position: number;
   caughtUp: boolean;
 }
 
@@ -66,7 +70,7 @@ export class StoreStopped extends Error {
 /**
  * The log. One contract suite (`test/adapters/event-store.contract.ts`) holds every adapter to these promises:
  *
- * - Order: all events stand in one order, positions 1, 2, 3 …; `read`, `readAll` and `follow` show that order to everybody.
+ * - Order: all events stand in one order, that of their positions; `read`, `readAll` and `follow` show it to everybody.
  * - Atomic: an append is kept whole or not at all.
  * - Exact: an append succeeds only at the expected revision (-1: the stream does not exist yet), else `RevisionConflict` and nothing is
  *   kept.
