@@ -47,7 +47,7 @@ const LAYERS: { files: RegExp; layers: RegExp; libraries: RegExp }[] = [
     layers: /^src\/(config\/|domain\/(client\/(profiles|wanted)|consent\/permissions)\.ts$)/,
     libraries: /./,
   },
-  { files: /^src\/((engine|serve|main|cli)\.ts$|(engine|cli)\/)/, layers: /^src\//, libraries: /./ },
+  { files: /^src\/((engine|serve|main|cli)\.ts$|(engine|serve|cli)\/)/, layers: /^src\//, libraries: /./ },
 ];
 
 const isAllowed = ({ from, to, typeOnly }: Import): boolean => {

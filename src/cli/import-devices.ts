@@ -12,7 +12,8 @@ import { adopt } from '../domain/device/adopt.ts';
 import { device } from '../domain/device/decider.ts';
 import { OAuthError } from '../domain/oauth-error.ts';
 import type { EventStore } from '../domain/ports/event-store.ts';
-import { directoryOf, sandboxOf } from '../serve.ts';
+import { directoryOf } from '../serve/ports.ts';
+import { sandboxOf } from '../serve/sandbox.ts';
 import { CommandFailed } from './command-failed.ts';
 import { type DeviceToAdopt, type RefusedRow, readDeviceRows } from './device-rows.ts';
 

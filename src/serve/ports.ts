@@ -1,0 +1,81 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock, systemIds } from '../adapters/clock.ts';
+import { openConsentSteps } from '../adapters/consent-steps/from-settings.ts';
+import { sqliteEventStore } from '../adapters/event-store/sqlite.ts';
+import { jwsReader } from '../adapters/jose/jws-reader.ts';
+import { masterKey } from '../adapters/keys/master-key.ts';
+import { psuKeys } from '../adapters/keys/psu-keys.ts';
+import { signingKeys } from '../adapters/keys/signing-keys.ts';
+import { openLoginScript } from '../adapters/login-script.ts';
+import { outboundClient } from '../adapters/outbound/outbound.ts';
+import { ownService } from '../adapters/outbound/own-service.ts';
+import { filePsuDirectory } from '../adapters/psu-directory/file.ts';
+import { httpsPsuDirectory } from '../adapters/psu-directory/https.ts';
+import { developmentPushSender } from '../adapters/push/development.ts';
+import { fcmPushSender } from '../adapters/push/fcm.ts';
+import { sqliteReplayGuard } from '../adapters/replay-guard.ts';
+import { sqliteRows } from '../adapters/rows/sqlite.ts';
+import type { Sandbox } from '../adapters/sandbox.ts';
+import { secretIn } from '../adapters/secret-file.ts';
+import type { Config } from '../config.ts';
+import type { PsuDirectory } from '../domain/ports/psu-directory.ts';
+import type { Ports } from '../engine.ts';
+import type { Opened } from './opened.ts';
+import { sandboxOf } from './sandbox.ts';
+
+/** What the adapters are opened with, besides the settings. */
+export interface Opening {
+  opened: Opened;
+  say(line: string): void;
+  onFault(what: string, error: unknown): void;
+}
+
+/** Opens the adapters that the settings name, in order: the log first, for it says whether another process is at work here. */
+export const openPorts = async (config: Config, { opened, say, onFault }: Opening): Promise<{ ports: Ports; sandbox: Sandbox | null }> => {
+  const inData = (...path: string[]) => join(config.dataDir, ...path);
+  mkdirSync(inData('keys'), { recursive: true, mode: 0o700 });
+  const development = config.environment === 'development';
+  const store = opened.keep(sqliteEventStore(inData('log.sqlite')));
+  const sandbox = await sandboxOf(config);
+  const master = masterKey(config.keys.masterFile, { create: development });
+  const sealer = opened.keep(psuKeys(inData('keys', 'psu-keys.sqlite'), master));
+  const directory = await directoryOf(config, sandbox, onFault);
+  const ports = {
+    store,
+    rows: opened.keep(sqliteRows(inData('read-models.sqlite'))),
+    sealer,
+    signer: signingKeys(inData('keys'), master),
+    jws: jwsReader,
+    replayGuard: opened.keep(sqliteReplayGuard(inData('replay.sqlite'), systemClock)),
+    directory,
+    consentSteps: await openConsentSteps(config.consent.authorizeSteps, { directory, sealer, onFault }),
+    loginScript: await openLoginScript(config.authentication.script, { psuChannel: config.authentication.psuChannel, onFault }),
+    pushSender: opened.keep(await pushSenderOf(config, say)),
+    outbound: outboundClient({ development, ...config.outbound }),
+    clock: systemClock,
+    ids: systemIds,
+  };
+  return { ports, sandbox };
+};
+
+const DIRECTORY_MS = 5000;
+
+/** The directory of PSUs that the settings name, or that of the sandbox. */
+export const directoryOf = async (
+  { psu }: Config,
+  sandbox: Sandbox | null,
+  onFault: (what: string, error: unknown) => void,
+): Promise<PsuDirectory> => {
+  const { directoryFile, directoryUrl, directorySecretFile } = psu;
+  if (directoryUrl === null) return filePsuDirectory(directoryFile ?? sandbox?.directoryFile ?? '');
+  const token = directorySecretFile === null ? null : await secretIn(directorySecretFile);
+  return httpsPsuDirectory({ url: directoryUrl.replace(/\/$/, ''), token, outbound: ownService(directoryUrl, DIRECTORY_MS), onFault });
+};
+
+const pushSenderOf = async ({ push, outbound }: Config, say: (line: string) => void) => {
+  const { serviceAccountFile } = push.fcm;
+  if (serviceAccountFile !== null) return fcmPushSender({ serviceAccountFile, ...outbound });
+  say('push: no push.fcm.service_account_file, so wake-ups are printed here and reach no phone');
+  return { ...developmentPushSender(say), close: () => undefined };
+};
