@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
+import { of } from 'rxjs';
 import { makeApp } from './api/app.ts';
 import { docsRoutes } from './api/docs/routes.ts';
 import { withNewNotifications } from './api/event-notifications/poll-events.ts';
@@ -61,13 +62,13 @@ export interface EngineSettings {
 
 /** Joins the domain, the projections and the API over the given ports; ready when every projection has caught up. */
 export const startEngine = async (ports: Ports, settings: EngineSettings): Promise<Engine> => {
-  const { store, rows, sealer } = ports;
+  const { store, rows, sealer, onDuty = of(true) } = ports;
   const { config, mtlsBase, sandbox, certificateOf, onFault } = settings;
   const { issuer, limits } = config;
   const surface = { issuer, mtlsBase };
   const core = makeCore(ports);
 
-  const running = runProjections(store, rows, projectionsOver(sealer), await store.head());
+  const running = ports.following ?? runProjections(store, rows, projectionsOver(sealer), await store.head());
   await running.caughtUp;
   const rotation = await startRotation({
     ...core,
@@ -76,7 +77,7 @@ export const startEngine = async (ports: Ports, settings: EngineSettings): Promi
     onFault: (error) => onFault('signing keys', error),
   });
   const run = (reactions: readonly Reaction[]) =>
-    runReactions({ reactions, applied: running.applied, onError: (reaction, error) => onFault(`reaction ${reaction}`, error) });
+    runReactions({ reactions, applied: running.applied, onDuty, onError: (reaction, error) => onFault(`reaction ${reaction}`, error) });
   const issuing = makeIssuing(core, config);
   const reactions = run([rotation.reaction, ...engineReactions(issuing, config)]);
 

@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import type { Clock, Ids } from '../domain/ports/clock.ts';
 import type { ConsentSteps } from '../domain/ports/consent-steps.ts';
 import type { EventStore } from '../domain/ports/event-store.ts';
@@ -10,6 +11,7 @@ import type { ReplayGuard } from '../domain/ports/replay-guard.ts';
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Sealer } from '../domain/ports/sealer.ts';
 import type { Signer } from '../domain/ports/signer.ts';
+import type { Projections } from '../projections/runner.ts';
 
 /** What an engine stands on: one implementation of every port. */
 export interface Ports {
@@ -26,4 +28,8 @@ export interface Ports {
   outbound: Outbound;
   clock: Clock;
   ids: Ids;
+  /** Where another process of this machine applies the log to the rows: how far it is. This one does so itself if not given. */
+  following?: Projections;
+  /** Whether it is for this process to do what the log owes the world, as that changes; always if not given. */
+  onDuty?: Observable<boolean>;
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { Subject } from 'rxjs';
+import { BehaviorSubject, type Observable, of, Subject } from 'rxjs';
 import { systemIds } from '../../src/adapters/clock.ts';
 import { openConsentSteps } from '../../src/adapters/consent-steps/from-settings.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
@@ -639,17 +639,40 @@ describe('a client that is disabled', () => {
 });
 
 describe('reactions', () => {
-  const running = (due: () => readonly Due[]) => {
+  const running = (due: () => readonly Due[], onDuty: Observable<boolean> = of(true)) => {
     const applied = new Subject<{ types: Set<'ClientDisabled'> }>();
     const faults: unknown[] = [];
     const reactions = runReactions({
       reactions: [{ name: 'test', after: ['ClientDisabled'], due }],
       applied,
+      onDuty,
       onError: (name, error) => faults.push([name, error]),
     });
     closing.unshift(() => reactions.stop());
     return { applied: { next: () => applied.next({ types: new Set(['ClientDisabled']) }) }, faults, reactions };
   };
+
+  test('do nothing while others are on duty, and everything that is due as soon as their turn has come', async () => {
+    const duty = new BehaviorSubject(false);
+    let [looks, done] = [0, 0];
+    const act = async () => {
+      done += 1;
+    };
+    const { applied } = running(() => {
+      looks += 1;
+      return [{ key: 'work', act }];
+    }, duty);
+    applied.next();
+    await settled();
+    expect([looks, done]).toEqual([0, 0]);
+    duty.next(true);
+    await settled();
+    expect([looks, done]).toEqual([1, 1]);
+    duty.next(false);
+    applied.next();
+    await settled();
+    expect([looks, done]).toEqual([1, 1]);
+  });
 
   test('tell of what fails, go on with the rest, and try it again after a second', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });

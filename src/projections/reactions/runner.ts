@@ -1,4 +1,4 @@
-import { Observable } from 'rxjs';
+import { Observable, of } from 'rxjs';
 import type { DomainEvent } from '../../domain/catalogue.ts';
 import type { Applied } from '../runner.ts';
 
@@ -30,23 +30,26 @@ const seconds = new Observable<void>((subscriber) => {
   return () => clearInterval(timer);
 });
 
-/** Does what is due, after every event that concerns it and every second. What fails is tried again. Returns how to stop. */
+/** Does what is due while on duty, after every event that concerns it and every second. What fails is tried again. Returns how to stop. */
 export const runReactions = ({
   reactions,
   applied,
   time = seconds,
+  onDuty = of(true),
   onError,
 }: {
   reactions: readonly Reaction[];
   applied: Observable<Pick<Applied, 'types'>>;
   /** Reminds of the time; every second if not given. */
   time?: Observable<unknown>;
+  /** Whether it is for this process to do it, as that changes; always if not given. */
+  onDuty?: Observable<boolean>;
   onError(reaction: string, error: unknown): void;
 }): { stop(): Promise<void> } => {
   const running = reactions.map((reaction) => ({ ...reaction, underWay: new Map<string, Promise<void>>() }));
   type Running = (typeof running)[number];
   const awaiting = new Set<Running>();
-  let stopped = false;
+  let idle = true;
 
   const start = ({ name, underWay }: Running, { key, act }: Due) => {
     if (underWay.has(key)) return;
@@ -62,7 +65,7 @@ export const runReactions = ({
   const sweep = () => {
     const looking = running.filter((reaction) => awaiting.has(reaction));
     awaiting.clear();
-    if (stopped) return;
+    if (idle) return;
     for (const reaction of looking) {
       // What is under way or failed a moment ago stands first in the list: it must not hide what comes behind it.
       const held = Math.min(reaction.underWay.size, MOST_HELD);
@@ -75,6 +78,7 @@ export const runReactions = ({
   };
 
   const soon = (reaction: Running) => {
+    if (idle) return;
     if (awaiting.size === 0) setImmediate(sweep);
     awaiting.add(reaction);
   };
@@ -87,11 +91,16 @@ export const runReactions = ({
     error: () => undefined,
   });
   watch.add(time.subscribe(all));
-  all();
+  watch.add(
+    onDuty.subscribe((ours) => {
+      idle = !ours;
+      if (ours) all();
+    }),
+  );
   return {
     async stop() {
-      stopped = true;
       watch.unsubscribe();
+      idle = true;
       await Promise.race([
         Promise.all(running.flatMap(({ underWay }) => [...underWay.values()])),
         new Promise((resolve) => setTimeout(resolve, TICK_MS)),
