@@ -53,6 +53,11 @@ export const makeLoad =
     return state;
   };
 
+interface Fact {
+  type: string;
+  data: unknown;
+}
+
 /** Decides on a store; what is personal is sealed before it is appended. */
 export const makeDecide =
   ({ store, sealer, ids }: { store: EventStore; sealer: Sealer; ids: Ids }): Decide =>
@@ -68,12 +73,15 @@ export const makeDecide =
       }
       const facts = decision(state);
       if (facts.length === 0) return { state, eventIds: [], position };
-      const appended = facts.map((fact, index): NewEvent => {
-        const { type, data: publicPart } = fact as { type: string; data: unknown };
-        const { version, data, personal } = events.encode(fact as { type: string; data: unknown });
+      const texts = (facts as readonly Fact[]).map((fact) => events.encode(fact));
+      const subjectOf = (index: number) => sealingSubject(events.category, id, (facts[index] as Fact).data);
+      if (sealer.prepare !== undefined)
+        await sealer.prepare(texts.flatMap(({ personal }, index) => (personal === null ? [] : [subjectOf(index)])));
+      const appended = texts.map(({ version, data, personal }, index): NewEvent => {
+        const { type } = facts[index] as Fact;
         const event = { id: ids.derived(`${command.id}/${index}`), type, version };
         const context = sealingContext(stream, revision + 1 + index, event);
-        const sealed = personal && sealer.seal(sealingSubject(events.category, id, publicPart), personal, context);
+        const sealed = personal && sealer.seal(subjectOf(index), personal, context);
         return { ...event, actor: command.actor, correlationId: command.correlationId, causationId: command.causationId, data, sealed };
       });
       try {

@@ -6,8 +6,10 @@ import { createLocalJWKSet, createRemoteJWKSet, decodeProtectedHeader, type JSON
 import { systemIds } from '../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
-import { signingKeys, temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
+import { signerOver, signingKeys, temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
+import { sharedPrivateKeys } from '../../src/adapters/shared/private-keys.ts';
+import { inMemoryRecords } from '../../src/adapters/shared/records.ts';
 import { makeDecide } from '../../src/domain/decide.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { Signer } from '../../src/domain/ports/signer.ts';
@@ -97,46 +99,62 @@ describe('a rotation', () => {
     { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('rotate' as const, 'crash' as const), n: fc.nat(1) }) },
   );
 
-  test('never makes a relying party refuse a token, whatever the schedule', async () => {
-    let verified = 0;
-    let rotations = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 60, maxLength: 200, size: 'max' }), async (schedule) => {
-        const { time, ...rest } = world();
-        const given = { time, ...rest };
-        const nodes: [Node, Node] = [await startNode(given), await startNode(given)];
-        const parties = [relyingParty(time.clock), relyingParty(time.clock)] as const;
-        const tokens: { jws: string; exp: number }[] = [];
-        for (const { kind, n } of schedule) {
-          const node = nodes[n % 2] as Node;
-          if (kind === 'pass') time.pass(n);
-          if (kind === 'tick') await node.tick();
-          if (kind === 'rotate') await node.rotate();
-          if (kind === 'crash') {
-            node.stop();
-            nodes[n % 2] = await startNode(given);
+  const signersOf = {
+    'a directory': (given: World) => () => signingKeys(given.dir, MASTER),
+    'shared records': () => {
+      const records = inMemoryRecords();
+      const onFault = (error: unknown) => {
+        throw error;
+      };
+      return () => signerOver(sharedPrivateKeys(records, { master: MASTER, onFault }));
+    },
+  };
+
+  test.each(Object.entries(signersOf))(
+    'of nodes with %s never makes a relying party refuse a token, whatever the schedule',
+    async (_, signers) => {
+      let verified = 0;
+      let rotations = 0;
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 60, maxLength: 200, size: 'max' }), async (schedule) => {
+          const { time, ...rest } = world();
+          const given = { time, ...rest };
+          const newSigner = signers(given);
+          const nodes: [Node, Node] = [await startNode(given, newSigner()), await startNode(given, newSigner())];
+          const parties = [relyingParty(time.clock), relyingParty(time.clock)] as const;
+          const tokens: { jws: string; exp: number }[] = [];
+          for (const { kind, n } of schedule) {
+            const node = nodes[n % 2] as Node;
+            if (kind === 'pass') time.pass(n);
+            if (kind === 'tick') await node.tick();
+            if (kind === 'rotate') await node.rotate();
+            if (kind === 'crash') {
+              node.stop();
+              nodes[n % 2] = await startNode(given, newSigner());
+            }
+            await Promise.all(nodes.map((one) => one.settled()));
+            // The worst moment is right after a step, for whoever looked right before it.
+            if (kind === 'sign' || kind === 'tick') {
+              const exp = time.clock() + TOKEN_SECONDS;
+              tokens.push({ exp, jws: await node.signer.sign('ES256', 'JWT', { iat: time.clock(), exp }) });
+            }
+            const good = tokens.filter(({ exp }) => exp > time.clock());
+            const token = kind === 'tick' ? good.at(-1) : good[n % Math.max(1, good.length)];
+            if ((kind !== 'verify' && kind !== 'tick') || token === undefined) continue;
+            await parties[n % 2]?.(token.jws, () => (nodes[(n >> 1) % 2] as Node).jwks());
+            verified += 1;
           }
-          await Promise.all(nodes.map((one) => one.settled()));
-          // The worst moment is right after a step, for whoever looked right before it.
-          if (kind === 'sign' || kind === 'tick') {
-            const exp = time.clock() + TOKEN_SECONDS;
-            tokens.push({ exp, jws: await node.signer.sign('ES256', 'JWT', { iat: time.clock(), exp }) });
-          }
-          const good = tokens.filter(({ exp }) => exp > time.clock());
-          const token = kind === 'tick' ? good.at(-1) : good[n % Math.max(1, good.length)];
-          if ((kind !== 'verify' && kind !== 'tick') || token === undefined) continue;
-          await parties[n % 2]?.(token.jws, () => (nodes[(n >> 1) % 2] as Node).jwks());
-          verified += 1;
-        }
-        expect(nodes.flatMap(({ faults }) => faults)).toEqual([]);
-        rotations += (await typesIn(given)).filter((type) => type === 'SigningKeyRetired').length;
-        for (const close of closing.splice(0)) close();
-      }),
-      { numRuns: 40, endOnFailure: true },
-    );
-    expect(verified).toBeGreaterThan(500);
-    expect(rotations).toBeGreaterThan(40);
-  }, 60_000);
+          expect(nodes.flatMap(({ faults }) => faults)).toEqual([]);
+          rotations += (await typesIn(given)).filter((type) => type === 'SigningKeyRetired').length;
+          for (const close of closing.splice(0)) close();
+        }),
+        { numRuns: 40, endOnFailure: true },
+      );
+      expect(verified).toBeGreaterThan(500);
+      expect(rotations).toBeGreaterThan(40);
+    },
+    60_000,
+  );
 
   test('goes from published over used and retired to removed, and the private part goes last', async () => {
     const given = world();

@@ -20,8 +20,10 @@ export interface PrivateKeys {
   all(): ReadonlyMap<string, KeyObject>;
   /** Looks again: another process may have kept it. */
   find(kid: string): KeyObject | null;
-  /** Durable when it returns. */
-  keep(key: KeyObject): void;
+  /** Makes those that another node has kept known to `find`, where that takes waiting. */
+  fetch?(kids: readonly string[]): Promise<void>;
+  /** Durable when it returns, or resolves. */
+  keep(key: KeyObject): Promise<void> | void;
   erase(kid: string): void;
 }
 
@@ -58,8 +60,7 @@ export const privateKeyFiles = (dir: string, master: Buffer): PrivateKeys => {
 
   const opened = (kid: string): KeyObject => {
     try {
-      const der = decrypt(masterKey, Buffer.from(readFileSync(fileOf(kid), 'utf8'), 'base64url'), contextOf(kid));
-      return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+      return unwrappedPrivateKey(masterKey, kid, readFileSync(fileOf(kid), 'utf8'));
     } catch (cause) {
       throw new Error(`${fileOf(kid)} cannot be opened with this master key`, { cause });
     }
@@ -67,9 +68,8 @@ export const privateKeyFiles = (dir: string, master: Buffer): PrivateKeys => {
 
   const keep = (key: KeyObject) => {
     const kid = kidOf(key);
-    const text = encrypt(masterKey, key.export({ format: 'der', type: 'pkcs8' }), contextOf(kid)).toString('base64url');
     const written = `${fileOf(kid)}.${process.pid}`;
-    writeFileSync(written, text, { mode: 0o600, flush: true });
+    writeFileSync(written, wrappedPrivateKey(masterKey, key), { mode: 0o600, flush: true });
     renameSync(written, fileOf(kid));
     flushDirectory(dir);
     keys.set(kid, key);
@@ -89,6 +89,16 @@ export const privateKeyFiles = (dir: string, master: Buffer): PrivateKeys => {
       keys.delete(kid);
     },
   };
+};
+
+/** A private key, encrypted under the master key: the text that is kept of it. */
+export const wrappedPrivateKey = (masterKey: KeyObject, key: KeyObject): string =>
+  encrypt(masterKey, key.export({ format: 'der', type: 'pkcs8' }), contextOf(kidOf(key))).toString('base64url');
+
+/** The private key in such a text; throws when it is another one, or was encrypted under another master key. */
+export const unwrappedPrivateKey = (masterKey: KeyObject, kid: string, text: string): KeyObject => {
+  const der = decrypt(masterKey, Buffer.from(text, 'base64url'), contextOf(kid));
+  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
 };
 
 const contextOf = (kid: string): string => `countersign/signing-key\n${kid}`;

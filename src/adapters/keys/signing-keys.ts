@@ -50,7 +50,8 @@ interface Signing {
 
 const signInPool = promisify(sign) as (algorithm: string, data: Buffer, key: object) => Promise<Buffer>;
 
-const signerOver = (privateKeys: PrivateKeys, inUse: KeysByAlg = { ES256: [], PS256: [] }): Signer => {
+/** A signer whose private keys are kept there. */
+export const signerOver = (privateKeys: PrivateKeys, inUse: KeysByAlg = { ES256: [], PS256: [] }): Signer => {
   let published: { keys: readonly Record<string, unknown>[] } = { keys: [] };
   let signing: Partial<Record<OurAlg, Signing>> = {};
   let verifying: ReadonlyMap<string, PublicKey> = new Map();
@@ -103,11 +104,12 @@ const signerOver = (privateKeys: PrivateKeys, inUse: KeysByAlg = { ES256: [], PS
       if (key === undefined) {
         const [type, options] = KEY_TYPES[alg];
         ({ privateKey: key } = await generateInPool(type, options));
-        privateKeys.keep(key);
+        await privateKeys.keep(key);
       }
       return { kid: kidOf(key), jwk: publicJwkOf(key) };
     },
     holds: (kid) => privateKeys.find(kid) !== null,
+    fetch: async (kids) => privateKeys.fetch?.(kids),
     follow(keys, at) {
       use(keys, at);
       const all = OUR_ALGS.flatMap((alg) => keys[alg]);

@@ -13,6 +13,8 @@ export interface Sealed {
  * A key is durable before the first text that it seals is returned.
  */
 export interface Sealer {
+  /** Brings the keys here that are about to seal, and makes those that are missing, where that takes waiting. Called before `seal`. */
+  prepare?(psuIds: readonly string[]): Promise<void>;
   /** Makes the PSU's key at the first call. */
   seal(psuId: string, plaintext: string, context: string): string;
   /** The plaintext, or null when the PSU's key was erased. Throws when the text, its context or its key was changed. */

@@ -46,31 +46,32 @@ export const startRotation = async (deps: Deps): Promise<Rotation> => {
       return step === null ? [] : [{ key: `${alg} ${step}`, act: () => take(alg, step) }];
     });
 
-  const follow = () => {
-    const keys = { ES256: findSigningKeys(rows, 'ES256'), PS256: findSigningKeys(rows, 'PS256') };
-    signer.follow(keys, clock());
-    for (const { kid, status } of algs.flatMap((alg) => keys[alg]))
-      if ((status === 'next' || status === 'active') && !signer.holds(kid)) throw new SigningKeyMissing(kid);
+  const recorded = () => ({ ES256: findSigningKeys(rows, 'ES256'), PS256: findSigningKeys(rows, 'PS256') });
+  const missing = () => {
+    const keys = recorded();
+    const wanted = algs.flatMap((alg) => keys[alg]).filter(({ status }) => status === 'next' || status === 'active');
+    return wanted.map(({ kid }) => kid).filter((kid) => !signer.holds(kid));
+  };
+  const follow = async () => {
+    if (missing().length > 0) await signer.fetch(missing());
+    signer.follow(recorded(), clock());
+    const [lost] = missing();
+    if (lost !== undefined) throw new SigningKeyMissing(lost);
   };
 
-  follow();
+  await follow();
   for (let steps = due(); steps.length > 0; steps = due()) {
     for (const { act } of steps) await projections.reached((await act()).position);
-    follow();
+    await follow();
   }
   const watch = projections.applied.subscribe({
     next({ types }) {
-      if (!SIGNING_KEY_CHANGES.some((type) => types.has(type))) return;
-      try {
-        follow();
-      } catch (error) {
-        onFault(error);
-      }
+      if (SIGNING_KEY_CHANGES.some((type) => types.has(type))) follow().catch(onFault);
     },
     error: () => undefined,
   });
   // What another node did between the last look and this subscription.
-  follow();
+  await follow();
 
   return {
     reaction: { name: 'rotate-signing-keys', after: SIGNING_KEY_CHANGES, due },
