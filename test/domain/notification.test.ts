@@ -4,7 +4,7 @@ import { attempted, isDue, type NotificationOutcome, notification, outcomeOf } f
 import type { NotificationFact } from '../../src/domain/notification/events.ts';
 import { given, stateOf } from '../support/given.ts';
 
-const by = { requestId: 'request-1', clientId: 'tpp', deliveryMode: 'ping', at: 1000 } as const;
+const by = { requestId: 'request-1', clientId: 'tpp', deliveryMode: 'ping', at: 1000, mayRepeat: false } as const;
 const attempt = (outcome: NotificationOutcome, { at = 1000, jitter = 0 } = {}) =>
   attempted({ ...by, at, requestExpiresAt: 1300 }, outcome, jitter);
 const ok: NotificationOutcome = { outcome: 'accepted', status: 204 };

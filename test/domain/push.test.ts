@@ -4,7 +4,7 @@ import { attempted, push } from '../../src/domain/push/decider.ts';
 import type { PushFact } from '../../src/domain/push/events.ts';
 import { given } from '../support/given.ts';
 
-const by = { requestId: 'request-1', deviceId: 'phone', tokenRevision: 1, psuId: 'alice', at: 1000 };
+const by = { requestId: 'request-1', deviceId: 'phone', tokenRevision: 1, psuId: 'alice', at: 1000, mayRepeat: false };
 const attempt = (outcome: PushOutcome, at = 1000) => attempted({ ...by, at, requestExpiresAt: 1300 }, outcome);
 const busy = (afterSeconds: number | null = null): PushOutcome => ({ outcome: 'retry', reason: 'busy', afterSeconds });
 

@@ -59,6 +59,7 @@ describe('kill -9 between the answer of a PSU and the call to the client', () =>
           const shown = await phone.retrieve(requestIdOf(authReqId, systemIds));
           await phone.send(shown.request_id, await phone.sign(shown, 'approved', accountsIn(shown)));
         }
+        await endpoint.call(before + 1);
         await killServer(child);
         endpoint.behaves(status(204));
         const called = endpoint.calls.length;
@@ -77,10 +78,18 @@ describe('kill -9 between the answer of a PSU and the call to the client', () =>
       child = null;
       await endpoint.close();
       const log = sqliteEventReader(join(dataDir, 'log.sqlite'));
-      const types = (await log.readAll(0, 1_000_000)).map(({ type }) => type);
+      const events = await log.readAll(0, 1_000_000);
+      const types = events.map(({ type }) => type);
       await log.close();
       expect(types.filter((type) => type === 'GrantOpened')).toHaveLength(ROUNDS * REQUESTS);
       expect(types.filter((type) => type === 'ClientNotificationAccepted').length).toBeLessThanOrEqual(ROUNDS * REQUESTS);
+      // A call that nobody lived to record makes the next one a repeat, and the log says so.
+      const calls = Map.groupBy(endpoint.calls, ({ body }) => requestIdOf(String(body['auth_req_id']), systemIds));
+      for (const [requestId, made] of calls) {
+        const told = events.filter(({ stream }) => stream === `notification-${requestId}`);
+        if (made.length > told.length) expect(told.map(({ data }) => JSON.parse(data).mayRepeat)).toContain(true);
+      }
+      expect([...calls.values()].some((made) => made.length > 1)).toBe(true);
     },
     120_000,
   );

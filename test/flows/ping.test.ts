@@ -67,7 +67,7 @@ describe('R63 a client is pinged', () => {
     const at = time.clock();
     const { client_id: clientId } = auth;
     expect(await attempts()).toEqual([
-      { type: 'ClientNotificationAccepted', data: { requestId, clientId, deliveryMode: 'ping', at, status: 204 } },
+      { type: 'ClientNotificationAccepted', data: { requestId, clientId, deliveryMode: 'ping', at, status: 204, mayRepeat: false } },
     ]);
   });
 

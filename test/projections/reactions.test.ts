@@ -674,6 +674,34 @@ describe('reactions', () => {
     expect([looks, done]).toEqual([1, 1]);
   });
 
+  test('know what was due already when their turn came, until it is done', async () => {
+    const duty = new BehaviorSubject(true);
+    const done: [string, boolean][] = [];
+    let keys = ['old'];
+    const applied = new Subject<{ types: Set<'ClientDisabled'> }>();
+    const all = () => keys.map((key) => ({ key, act: async (mayRepeat: boolean) => void done.push([key, mayRepeat]) }));
+    const reaction = { name: 'test', after: ['ClientDisabled'] as const, due: all, outstanding: () => keys };
+    const reactions = runReactions({ reactions: [reaction], applied, onDuty: duty, onError: () => undefined });
+    closing.unshift(() => reactions.stop());
+    const look = async () => {
+      applied.next({ types: new Set(['ClientDisabled']) });
+      await settled();
+    };
+    await settled();
+    keys = ['old', 'new'];
+    await look();
+    expect(done).toEqual([
+      ['old', true],
+      ['old', false],
+      ['new', false],
+    ]);
+    duty.next(false);
+    keys = ['others’'];
+    duty.next(true);
+    await settled();
+    expect(done.at(-1)).toEqual(['others’', true]);
+  });
+
   test('tell of what fails, go on with the rest, and try it again after a second', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     const done: string[] = [];

@@ -218,14 +218,14 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
       const { psuId, consentId, expiresAt } = await requestOf(requestId);
       const registered = await load(device, deviceId);
       const tokenRevision = (registered.status === 'active' ? registered.token?.revision : undefined) ?? 0;
-      const attempt = { requestId, deviceId, tokenRevision, psuId, at: clock(), requestExpiresAt: expiresAt };
+      const attempt = { requestId, deviceId, tokenRevision, psuId, at: clock(), requestExpiresAt: expiresAt, mayRepeat: false };
       return decide(push, pushIdOf(attempt), attempted(attempt, outcome), as('engine', 'test', consentId));
     },
     /** An attempt to tell the client; nothing where the request goes on, or the client polls. */
     async notify(requestId: string, outcome: NotificationOutcome) {
       const { status, clientId, consentId, expiresAt, deliveryMode } = await requestOf(requestId);
       if (deliveryMode === 'poll' || status === 'pending') return;
-      const attempt = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt: expiresAt };
+      const attempt = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt: expiresAt, mayRepeat: false };
       await decide(notification, requestId, notified(attempt, outcome, 0), as('engine', 'test', consentId));
     },
     async show(requestId: string, deviceId: string) {

@@ -51,7 +51,7 @@ const LONGEST_WAIT_SECONDS = 60;
  */
 export const attempted =
   (
-    by: { requestId: string; clientId: string; deliveryMode: 'ping' | 'push'; at: number; requestExpiresAt: number },
+    by: { requestId: string; clientId: string; deliveryMode: 'ping' | 'push'; at: number; requestExpiresAt: number; mayRepeat: boolean },
     outcome: NotificationOutcome,
     /** At least 0 and less than 1. */
     jitter: number,

@@ -27,7 +27,15 @@ const LONGEST_WAIT_SECONDS = 60;
 /** Records one attempt, and when the next is due. Nothing follows one that was accepted or cannot succeed, nor the request's end. */
 export const attempted =
   (
-    by: { requestId: string; deviceId: string; tokenRevision: number; psuId: string; at: number; requestExpiresAt: number },
+    by: {
+      requestId: string;
+      deviceId: string;
+      tokenRevision: number;
+      psuId: string;
+      at: number;
+      requestExpiresAt: number;
+      mayRepeat: boolean;
+    },
     outcome: PushOutcome,
   ): Decision<Push, PushEvents> =>
   ({ status, attempts }) => {

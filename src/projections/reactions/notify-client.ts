@@ -13,6 +13,7 @@ import type { Reaction } from './runner.ts';
 
 /** The calls to one client that may be under way at once. */
 export const CALLS_PER_CLIENT = 32;
+const ALL = Number.MAX_SAFE_INTEGER;
 
 export interface NotifyDeps {
   decide: Decide;
@@ -30,9 +31,10 @@ export type Message = { body: string } | { reason: string };
 export const notifying = (
   name: string,
   mode: 'ping' | 'push',
-  { rows, clock, act }: { rows: Rows; clock: Clock; act(requestId: string): Promise<unknown> },
+  { rows, clock, act }: { rows: Rows; clock: Clock; act(requestId: string, mayRepeat: boolean): Promise<unknown> },
 ): Reaction => ({
   name,
+  outstanding: () => notificationsDueAt(rows, mode, { at: clock(), perClient: ALL, limit: ALL }).map(({ requestId }) => requestId),
   after: [
     'ConsentAuthorised',
     'ConsentRejected',
@@ -48,7 +50,7 @@ export const notifying = (
   due: (limit) =>
     notificationsDueAt(rows, mode, { at: clock(), perClient: CALLS_PER_CLIENT, limit }).map(({ requestId }) => ({
       key: requestId,
-      act: () => act(requestId),
+      act: (mayRepeat) => act(requestId, mayRepeat),
     })),
 });
 
@@ -66,7 +68,7 @@ export const engineCommand = (ids: Ids, reaction: string, { consentId, answer }:
  */
 export const notifyClient = async (
   deps: NotifyDeps,
-  { requestId, reaction }: { requestId: string; reaction: string },
+  { requestId, reaction, mayRepeat }: { requestId: string; reaction: string; mayRepeat: boolean },
   messageOf: (authReqId: string, request: ReceivedCibaRequest) => Promise<Message>,
 ): Promise<ReceivedCibaRequest | null> => {
   const { decide, load, clock, ids } = deps;
@@ -76,7 +78,7 @@ export const notifyClient = async (
   if (request.status === 'approved' && waits(await load(consent, request.consentId), request.answer?.consentRevision ?? -1)) return null;
   const outcome = await attempt(deps, request, messageOf);
   const { clientId, deliveryMode, expiresAt: requestExpiresAt } = request;
-  const by = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt };
+  const by = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt, mayRepeat };
   await decide(notification, requestId, attempted(by, outcome, fraction(ids)), engineCommand(ids, reaction, request));
   return request;
 };

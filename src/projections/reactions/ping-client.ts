@@ -8,8 +8,8 @@ const NAME = 'ping-client';
 export const pingClient = (deps: NotifyDeps & { rows: Rows }): Reaction =>
   notifying(NAME, 'ping', {
     ...deps,
-    act: (requestId) =>
-      notifyClient(deps, { requestId, reaction: NAME }, async (authReqId, { status, expiresAt }) => {
+    act: (requestId, mayRepeat) =>
+      notifyClient(deps, { requestId, reaction: NAME, mayRepeat }, async (authReqId, { status, expiresAt }) => {
         // An expiry is told when it has come; what else came before it can no longer be fetched.
         if (status !== 'expired' && deps.clock() >= expiresAt) return { reason: 'request_expired' };
         return { body: JSON.stringify({ auth_req_id: authReqId }) };

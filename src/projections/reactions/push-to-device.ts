@@ -42,10 +42,12 @@ export const pushToDevice = (deps: PushDeps): Reaction => ({
     ...(['CibaRequestReceived', 'DevicePushAccepted', 'DevicePushRejected'] as const),
     ...(['DeviceRegistered', 'DevicePushTokenReplaced', 'DevicePushTokenDied', 'DeviceRevoked'] as const),
   ],
-  due: (limit) => pushesDue(deps.rows, deps.clock(), limit).map((due) => ({ key: pushIdOf(due), act: () => wake(deps, due) })),
+  due: (limit) =>
+    pushesDue(deps.rows, deps.clock(), limit).map((due) => ({ key: pushIdOf(due), act: (mayRepeat) => wake(deps, due, mayRepeat) })),
+  outstanding: () => pushesDue(deps.rows, deps.clock(), Number.MAX_SAFE_INTEGER).map(pushIdOf),
 });
 
-const wake = async (deps: PushDeps, due: PushDue): Promise<void> => {
+const wake = async (deps: PushDeps, due: PushDue, mayRepeat: boolean): Promise<void> => {
   const { decide, load, rows, clock, ids } = deps;
   const { requestId, deviceId, tokenRevision, psuId, expiresAt } = due;
   const registered = await load(device, deviceId);
@@ -57,7 +59,7 @@ const wake = async (deps: PushDeps, due: PushDue): Promise<void> => {
   const outcome = await outcomeOf(deps, registered, due);
   const at = clock();
   if (outcome.outcome === 'dead') await decide(device, deviceId, pushTokenDied(tokenRevision, at), command());
-  const attempt = { requestId, deviceId, tokenRevision, psuId, at, requestExpiresAt: expiresAt };
+  const attempt = { requestId, deviceId, tokenRevision, psuId, at, requestExpiresAt: expiresAt, mayRepeat };
   await decide(push, pushIdOf(due), attempted(attempt, outcome), command());
 };
 

@@ -28,11 +28,12 @@ interface Deps extends NotifyDeps {
  * and 12). The response is recorded with the grant before the first attempt, so that all attempts send the same. Tokens that the client
  * does not take are revoked.
  */
-export const pushTokens = (deps: Deps): Reaction => notifying(NAME, 'push', { ...deps, act: (requestId) => pushTo(deps, requestId) });
+export const pushTokens = (deps: Deps): Reaction =>
+  notifying(NAME, 'push', { ...deps, act: (requestId, mayRepeat) => pushTo(deps, requestId, mayRepeat) });
 
-const pushTo = async (deps: Deps, requestId: string): Promise<void> => {
+const pushTo = async (deps: Deps, requestId: string, mayRepeat: boolean): Promise<void> => {
   const { decide, load, clock, ids } = deps;
-  const request = await notifyClient(deps, { requestId, reaction: NAME }, (authReqId, its) => messageOf(deps, authReqId, its));
+  const request = await notifyClient(deps, { requestId, reaction: NAME, mayRepeat }, (authReqId, its) => messageOf(deps, authReqId, its));
   // Decided by the first attempt that ended the notification, of whichever node.
   if (request === null || (await load(notification, requestId)).status !== 'rejected') return;
   await decide(grant, requestId, revoke({ reason: 'not_delivered', at: clock() }), engineCommand(ids, NAME, request));

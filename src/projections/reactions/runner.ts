@@ -6,8 +6,11 @@ import type { Applied } from '../runner.ts';
 export interface Due {
   /** The same for the same piece of work. */
   key: string;
-  /** Does it and records that it was done, which takes it off the list. Done twice it must record nothing new. */
-  act(): Promise<unknown>;
+  /**
+   * Does it and records that it was done, which takes it off the list. Done twice it must record nothing new. `mayRepeat`: it was due already
+   * when this process came on duty, so that another one may have done it and died before it could say so.
+   */
+  act(mayRepeat: boolean): Promise<unknown>;
 }
 
 /** What the engine does by itself because of a fact or of the time. Whatever is not recorded as done is due again, also after a crash. */
@@ -19,6 +22,20 @@ export interface Reaction {
    */
   after: readonly DomainEvent['type'][];
   due(limit: number): readonly Due[];
+  /** The keys of everything that is due, where it matters outside whether something is done twice. */
+  outstanding?(): readonly string[];
+}
+
+/** How one reaction is getting on, in this process. */
+export interface Outbox {
+  reaction: string;
+  /** What is under way, or failed and is tried again. */
+  due: number;
+  /** Since when the oldest of it has been due here, in epoch milliseconds; null when nothing is. */
+  oldest: number | null;
+  /** How many attempts were done, and how many failed, since the start. */
+  done: number;
+  failed: number;
 }
 
 const TICK_MS = 1000;
@@ -30,7 +47,10 @@ const seconds = new Observable<void>((subscriber) => {
   return () => clearInterval(timer);
 });
 
-/** Does what is due while on duty, after every event that concerns it and every second. What fails is tried again. Returns how to stop. */
+/**
+ * Does what is due while on duty, after every event that concerns it and every second. What fails is tried again. Returns how to stop, and
+ * to see how it gets on.
+ */
 export const runReactions = ({
   reactions,
   applied,
@@ -45,21 +65,41 @@ export const runReactions = ({
   /** Whether it is for this process to do it, as that changes; always if not given. */
   onDuty?: Observable<boolean>;
   onError(reaction: string, error: unknown): void;
-}): { stop(): Promise<void> } => {
-  const running = reactions.map((reaction) => ({ ...reaction, underWay: new Map<string, Promise<void>>() }));
+}): { outboxes(): readonly Outbox[]; stop(): Promise<void> } => {
+  const running = reactions.map((reaction) => ({
+    ...{ ...reaction, done: 0, failed: 0, inherited: new Set<string>() },
+    underWay: new Map<string, { since: number; ended: Promise<void> }>(),
+    /** What failed and is not under way, with the moment since when it has been due. */
+    failing: new Map<string, number>(),
+  }));
   type Running = (typeof running)[number];
   const awaiting = new Set<Running>();
   let idle = true;
 
-  const start = ({ name, underWay }: Running, { key, act }: Due) => {
+  const start = (reaction: Running, { key, act }: Due) => {
+    const { name, underWay, failing, inherited } = reaction;
     if (underWay.has(key)) return;
-    const done = act()
+    const since = failing.get(key) ?? Date.now();
+    failing.delete(key);
+    const ended = act(inherited.has(key))
+      .then(() => {
+        reaction.done += 1;
+        inherited.delete(key);
+      })
       .catch((error: unknown) => {
+        reaction.failed += 1;
         onError(name, error);
-        return new Promise<void>((resolve) => setTimeout(resolve, TICK_MS).unref());
+        return new Promise<void>((resolve) => setTimeout(resolve, TICK_MS).unref()).then(() => void failing.set(key, since));
       })
       .then(() => void underWay.delete(key));
-    underWay.set(key, done);
+    underWay.set(key, { since, ended });
+  };
+
+  /** What failed and is no longer on the list is not owed any more. */
+  const forget = ({ failing }: Running, due: readonly Due[]) => {
+    if (failing.size === 0) return;
+    const listed = new Set(due.map(({ key }) => key));
+    for (const key of failing.keys()) if (!listed.has(key)) failing.delete(key);
   };
 
   const sweep = () => {
@@ -70,7 +110,9 @@ export const runReactions = ({
       // What is under way or failed a moment ago stands first in the list: it must not hide what comes behind it.
       const held = Math.min(reaction.underWay.size, MOST_HELD);
       try {
-        for (const piece of reaction.due(AT_ONCE + held)) start(reaction, piece);
+        const due = reaction.due(AT_ONCE + held);
+        forget(reaction, due);
+        for (const piece of due) start(reaction, piece);
       } catch (error) {
         onError(reaction.name, error);
       }
@@ -94,15 +136,21 @@ export const runReactions = ({
   watch.add(
     onDuty.subscribe((ours) => {
       idle = !ours;
+      for (const reaction of running) reaction.inherited = new Set(ours ? reaction.outstanding?.() : []);
       if (ours) all();
     }),
   );
   return {
+    outboxes: () =>
+      running.map(({ name: reaction, underWay, failing, done, failed }) => {
+        const since = [...[...underWay.values()].map((piece) => piece.since), ...failing.values()];
+        return { reaction, due: since.length, oldest: since.length === 0 ? null : Math.min(...since), done, failed };
+      }),
     async stop() {
       watch.unsubscribe();
       idle = true;
       await Promise.race([
-        Promise.all(running.flatMap(({ underWay }) => [...underWay.values()])),
+        Promise.all(running.flatMap(({ underWay }) => [...underWay.values()].map(({ ended }) => ended))),
         new Promise((resolve) => setTimeout(resolve, TICK_MS)),
       ]);
     },
