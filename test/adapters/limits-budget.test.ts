@@ -1,6 +1,10 @@
 import { expect, test } from '@jest/globals';
-import { makeBudget } from '../../src/api/budget.ts';
+import { localLimits } from '../../src/adapters/limits/local.ts';
+import type { BudgetTerms } from '../../src/domain/ports/limits.ts';
 import { standingClock } from '../support/clock.ts';
+
+const makeBudget = ({ clock, ...terms }: BudgetTerms & { clock: () => number }) =>
+  localLimits(':memory:', { clock }).budget('tries', terms);
 
 test('a budget gives each key its count, and all of it again when the time is over', () => {
   const { clock, pass } = standingClock();
@@ -29,6 +33,28 @@ test('a budget forgets nobody before their time, however many there are', () => 
   expect(budget.spend('first')).toBe(false);
   pass(60);
   expect(budget.spend('first')).toBe(true);
+});
+
+test('a budget forgets what is over before it forgets what is not', () => {
+  const { clock, pass } = standingClock();
+  const budget = makeBudget({ count: 1, seconds: 60, clock, most: 20 });
+  for (const key of ['anew', ...Array.from({ length: 18 }, (_, n) => `old-${n}`)]) budget.spend(key);
+  pass(60);
+  expect([budget.spend('anew'), budget.spend('anew')]).toEqual([true, false]);
+  for (const key of ['x', 'y', 'z']) budget.spend(key);
+  expect(budget.spend('anew')).toBe(false);
+});
+
+test('a budget that is full forgets the oldest, and one that began anew is none of them', () => {
+  const { clock, pass } = standingClock();
+  const budget = makeBudget({ count: 1, seconds: 60, clock, most: 10 });
+  budget.spend('anew');
+  pass(30);
+  for (let n = 0; n < 9; n += 1) budget.spend(`old-${n}`);
+  pass(30);
+  budget.spend('anew');
+  budget.spend('next');
+  expect([budget.spend('anew'), budget.spend('old-0')]).toEqual([false, true]);
 });
 
 test('a budget keeps as many keys as it may, and forgets the first for the next', () => {
