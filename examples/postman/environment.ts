@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 // Writes what the collection needs of a development engine that is not running now: its environment, and the keys of a directory that signs
-// software statements. Registers the officer who administers consents.
+// software statements. Registers the officer who administers consents, and the
+// bank's own systems: its gateway, its consent page and who creates its event notifications.
 const ISSUER = process.env['ISSUER'] ?? 'https://localhost:9446';
 const DATA_DIR = resolve(process.env['DATA_DIR'] ?? 'data');
 const folder = join(DATA_DIR, 'postman');
@@ -16,20 +17,26 @@ const write = (name: string, content: object): string => {
   return file;
 };
 
-const officer = write('officer.json', {
-  client_name: 'Officer',
-  profile: 'plain',
-  token_endpoint_auth_method: 'client_secret_basic',
-  tls_client_certificate_bound_access_tokens: false,
-  grant_types: ['client_credentials'],
-  scope: 'consents:read_all',
-});
-const registered = spawnSync(process.execPath, [join(import.meta.dirname, '../../src/cli.ts'), 'client', 'register', officer], {
-  env: { ...process.env, COUNTERSIGN_DATA_DIR: DATA_DIR },
-  encoding: 'utf8',
-});
-const [, officerId, officerSecret] = /client_id (\S+)\nclient_secret (\S+)/.exec(registered.stdout) ?? [];
-if (officerId === undefined || officerSecret === undefined) throw new Error(`the officer could not be registered: ${registered.stderr}`);
+/** Registers a client of the bank's own. */
+const register = (name: string, scope: string): { id: string; secret: string } => {
+  const file = write(`${name}.json`, {
+    client_name: name,
+    profile: 'plain',
+    token_endpoint_auth_method: 'client_secret_basic',
+    tls_client_certificate_bound_access_tokens: false,
+    grant_types: ['client_credentials'],
+    scope,
+  });
+  const registered = spawnSync(process.execPath, [join(import.meta.dirname, '../../src/cli.ts'), 'client', 'register', file], {
+    env: { ...process.env, COUNTERSIGN_DATA_DIR: DATA_DIR },
+    encoding: 'utf8',
+  });
+  const [, id, secret] = /client_id (\S+)\nclient_secret (\S+)/.exec(registered.stdout) ?? [];
+  if (id === undefined || secret === undefined) throw new Error(`${name} could not be registered: ${registered.stderr}`);
+  return { id, secret };
+};
+const officer = register('officer', 'consents:read_all');
+const bank = register('bank', 'consents:validate consents:authorize consents:manage');
 
 const sandbox = readFileSync(join(DATA_DIR, 'sandbox/sandbox.json'), 'utf8');
 const { psus } = JSON.parse(sandbox) as { psus: [{ username: string; password: string }] };
@@ -39,8 +46,10 @@ const values = {
   issuer: ISSUER,
   psu_username: psus[0].username,
   psu_password: psus[0].password,
-  officer_client_id: officerId,
-  officer_client_secret: officerSecret,
+  officer_client_id: officer.id,
+  officer_client_secret: officer.secret,
+  bank_client_id: bank.id,
+  bank_client_secret: bank.secret,
   directory_private_jwk: JSON.stringify({ ...privateKey.export({ format: 'jwk' }), kid }),
 };
 const environment = write('environment.json', {
@@ -54,4 +63,10 @@ console.log(`wrote ${environment}; start the engine with these settings:
 enabled = true
 profile = "wso2-compat"
 sandbox_jwks_file = "${jwks}"
+
+[consent]
+page_url = "https://bank.example/consent"
+
+[sandbox]
+automated_approver = true
 `);

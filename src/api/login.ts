@@ -2,10 +2,11 @@ import { authentication, fail, succeed } from '../domain/authentication/decider.
 import type { Decide } from '../domain/decide.ts';
 import { OAuthError } from '../domain/oauth-error.ts';
 import type { Clock, Ids } from '../domain/ports/clock.ts';
+import type { Limits } from '../domain/ports/limits.ts';
 import type { LoginRequest, LoginScript } from '../domain/ports/login-script.ts';
 import type { PsuDirectory } from '../domain/ports/psu-directory.ts';
 import type { SignIn } from './authorize/sign-in.ts';
-import { makeBudget } from './budget.ts';
+import type { UserOf } from './user-of.ts';
 
 const WINDOW_SECONDS = 15 * 60;
 const FAILURES_PER_USERNAME = 5;
@@ -30,8 +31,10 @@ interface Deps {
   directory: PsuDirectory;
   loginScript: LoginScript;
   decide: Decide;
+  limits: Limits;
   clock: Clock;
   ids: Ids;
+  userOf: UserOf;
 }
 
 /** The PSU with a user name and a password, or null. */
@@ -51,23 +54,23 @@ export interface Login {
 }
 
 /**
- * A success on a page is a fact, because it is a session; of one PSU this process takes 100 within 15 minutes for the back channel, and a
+ * A success on a page is a fact, because it is a session; of one PSU 100 are taken within 15 minutes for the back channel, and a
  * request of the redirect flow takes ten. Of calls, one success of a PSU within 10 seconds is a fact. Of failures, which anybody can cause,
  * at most 5 for one user name and 500 in all are recorded within 15 minutes; who is refused beyond that is refused all the same. A password
- * that nobody has looked at is no failure.
+ * that nobody has looked at is no failure. A user name counts as the same with the tenant behind it.
  */
 export const makeLogin = (
-  { signIn, directory, loginScript, decide, clock, ids }: Deps,
+  { signIn, directory, loginScript, decide, limits, clock, ids, userOf }: Deps,
   { codeFlow, psuChannel }: { codeFlow: readonly 'basic'[]; psuChannel: string },
 ): Login => {
-  const window = { seconds: WINDOW_SECONDS, clock };
-  const forUsername = makeBudget({ count: FAILURES_PER_USERNAME, ...window });
-  const forAll = makeBudget({ count: FAILURES_IN_ALL, ...window });
-  const sessions = makeBudget({ count: SESSIONS_PER_PSU, ...window });
-  const calls = makeBudget({ count: 1, seconds: CALLS_SECONDS, clock });
+  const window = { seconds: WINDOW_SECONDS };
+  const forUsername = limits.budget('recorded failures of a user name', { count: FAILURES_PER_USERNAME, ...window });
+  const forAll = limits.budget('recorded failures', { count: FAILURES_IN_ALL, ...window });
+  const sessions = limits.budget('sessions', { count: SESSIONS_PER_PSU, ...window });
+  const calls = limits.budget('recorded calls', { count: 1, seconds: CALLS_SECONDS });
   const STEP = 'basic';
 
-  const attemptOf = ({ flow, requestId }: LoginFor) => ({ flow, step: STEP, requestId, psuChannel, at: clock() }) as const;
+  const attemptOf = ({ flow, requestId }: LoginFor) => ({ flow, step: STEP, deviceId: null, requestId, psuChannel, at: clock() }) as const;
   const command = (id: string, psuId: string | null, about: LoginFor) => ({
     id: ids.uuid(),
     actor: { kind: 'psu', id: psuId ?? 'not signed in' } as const,
@@ -78,8 +81,8 @@ export const makeLogin = (
 
   const failed = async (about: LoginFor, username: string, psuId: string | null, reason: 'wrong_credentials' | 'other_psu') => {
     // The first bounds how many names are remembered.
-    if (!forAll.spend('')) return reason;
-    if (!forUsername.spend(ids.hash(username))) forAll.refund('');
+    if (!(await forAll.spend(''))) return reason;
+    if (!(await forUsername.spend(ids.hash(username)))) await forAll.refund('');
     else {
       const whose = psuId ?? (await directory.findByHint(username));
       const id = ids.uuid();
@@ -101,7 +104,8 @@ export const makeLogin = (
 
   return {
     begin,
-    async basic(about, username, password) {
+    async basic(about, name, password) {
+      const username = userOf(name);
       await begin(about);
       if (username === '' || password === '') return 'wrong_credentials';
       const checked = await signIn(username, password);
@@ -109,14 +113,15 @@ export const makeLogin = (
       if (checked === 'wrong') return failed(about, username, null, 'wrong_credentials');
       const { psuId } = checked;
       if (about.requiredPsuId !== null && about.requiredPsuId !== psuId) return failed(about, username, psuId, 'other_psu');
-      if (about.flow === 'ciba' && !sessions.spend(psuId)) return 'too_many_attempts';
+      if (about.flow === 'ciba' && !(await sessions.spend(ids.hash(psuId)))) return 'too_many_attempts';
       // A new secret, so that what somebody knew of the browser before is worth nothing after.
       const secret = ids.secret();
       const sessionId = ids.hash(secret);
       await succeeded(about, psuId, sessionId);
       return { psuId, secret, sessionId };
     },
-    async ofCall(username, password) {
+    async ofCall(name, password) {
+      const username = userOf(name);
       if (username === '' || password === '' || !(await offered(DEVICES))) return null;
       const checked = await signIn(username, password);
       if (checked === 'not looked at') throw new OAuthError('temporarily_unavailable', 'there were too many attempts to sign in');
@@ -125,7 +130,7 @@ export const makeLogin = (
         return null;
       }
       const { psuId } = checked;
-      if (calls.spend(psuId)) await succeeded(DEVICES, psuId, ids.uuid());
+      if (await calls.spend(ids.hash(psuId))) await succeeded(DEVICES, psuId, ids.uuid());
       return psuId;
     },
   };

@@ -40,9 +40,10 @@ export type OAuthErrorCode =
   | 'temporarily_unavailable'
   | 'server_error';
 
-/** Which of the refusals with the same code it is, for profiles that have other words for each. */
+/** Which of the refusals with the same code it is, for profiles and dialects that have other words for each. */
 export type RefusalReason =
   | 'hint'
+  | 'request object old'
   | 'id missing'
   | 'id unknown'
   | 'id of another client'
@@ -54,7 +55,28 @@ export type RefusalReason =
   | 'consent unknown'
   | 'consent mismatch'
   | 'consent status'
-  | 'consent end';
+  | 'consent end'
+  | AnswerReason
+  | 'newer dialect'
+  | 'caller unknown';
+
+/** Why an answer of a phone of the reference is refused. */
+export type AnswerReason =
+  | 'no token'
+  | 'no body'
+  | 'no session'
+  | 'not parseable'
+  | 'no key'
+  | 'not signed'
+  | 'not readable'
+  | 'other challenge'
+  | 'no tenant'
+  | 'other number'
+  | 'no number left'
+  | 'unknown answer'
+  | 'unknown session'
+  | 'ended'
+  | 'no session to check';
 
 /** A refusal that the caller may see. The description stays within printable ASCII without `"` and `\` (RFC 6749, section 5.2). */
 export class OAuthError extends Error {

@@ -4,7 +4,7 @@ import type { Projection } from './projection.ts';
 /** The streams of a consent that its id does not tell: the requests that refer to it, the sign-ins and the pushes for them. */
 export const consentHistory: Projection = {
   name: 'consent_history',
-  version: 3,
+  version: 4,
   tables: {
     consent_stream: ['create table consent_stream (consent_id text, stream text, primary key (consent_id, stream)) strict, without rowid'],
   },
@@ -19,10 +19,10 @@ export const consentHistory: Projection = {
       if (data.sessionId !== null) link(rows, correlationId, `authentication-${data.sessionId}`);
     },
     AuthenticationSucceeded: (rows, { id, correlationId, data }) => {
-      if (data.flow === 'code') link(rows, correlationId, `authentication-${id}`);
+      if (data.flow === 'code' || data.step === 'push') link(rows, correlationId, `authentication-${id}`);
     },
     AuthenticationFailed: (rows, { id, correlationId, data }) => {
-      if (data.flow === 'code') link(rows, correlationId, `authentication-${id}`);
+      if (data.flow === 'code' || data.step === 'push') link(rows, correlationId, `authentication-${id}`);
     },
     DevicePushAccepted: (rows, { id, revision, correlationId }) => {
       if (revision === 0) link(rows, correlationId, `push-${id}`);

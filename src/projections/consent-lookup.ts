@@ -139,23 +139,20 @@ export const consentsOf = (rows: Rows, psuId: string): readonly ConsentRow[] =>
 export const persistsDue = (rows: Rows, answeredBefore: number, limit: number): readonly { requestId: string }[] =>
   rows.all('select request_id as requestId from persist_due where answered_at < ? limit ?', answeredBefore, limit);
 
+// As the index consent_expiry has it.
+const OVERDUE = `expires_at is not null and status not in ('rejected', 'revoked', 'expired') and expires_at <= ?`;
+
 /** The consents whose own end has come. */
 export const overdueConsents = (rows: Rows, at: number, limit: number): readonly string[] =>
-  rows
-    .all<{ consent_id: string }>(
-      `select consent_id from consent
-       where expires_at is not null and status not in ('rejected', 'revoked', 'expired') and expires_at <= ? limit ?`,
-      at,
-      limit,
-    )
-    .map((row) => row.consent_id);
+  rows.all<{ consent_id: string }>(`select consent_id from consent where ${OVERDUE} limit ?`, at, limit).map((row) => row.consent_id);
 
 /** What consents are searched by: each list is of alternatives, null for any. */
 export interface ConsentFilter {
   consentIds: readonly string[] | null;
   clientIds: readonly string[] | null;
   consentTypes: readonly string[] | null;
-  statuses: readonly string[] | null;
+  /** As they are told at a moment: what is past its own end is expired, though nobody has recorded that yet. */
+  statuses: { among: readonly string[]; at: number } | null;
   /** Those who have answered, and those who are to. */
   psuIds: readonly string[] | null;
   accountIds: readonly string[] | null;
@@ -168,7 +165,8 @@ const WITHIN: Readonly<Record<keyof ConsentFilter, string>> = {
   consentIds: 'consent_id in (select value from json_each(?))',
   clientIds: 'client_id in (select value from json_each(?))',
   consentTypes: 'consent_type in (select value from json_each(?))',
-  statuses: 'status in (select value from json_each(?))',
+  // Who is overdue is looked up once, and they are few: the reaction ends them.
+  statuses: `iif(consent_id in (select consent_id from consent where ${OVERDUE}), 'expired', status) in (select value from json_each(?))`,
   psuIds: `consent_id in (
     with asked as (select value as psu_id from json_each(?))
     select consent_id from consent join asked using (psu_id) union select consent_id from consent_authoriser join asked using (psu_id)
@@ -180,11 +178,18 @@ const WITHIN: Readonly<Record<keyof ConsentFilter, string>> = {
 
 /** A filter as a condition on rows that have a consent's id. */
 export const conditionOf = (filter: Partial<ConsentFilter>): { where: string; values: readonly (string | number)[] } => {
-  const given = Object.entries(filter).filter(([, value]) => value !== null) as [keyof ConsentFilter, readonly string[] | number][];
+  const given = Object.entries(filter).filter(([, value]) => value !== null) as [keyof ConsentFilter, Given][];
   return {
     where: given.length === 0 ? '' : `where ${given.map(([name]) => WITHIN[name]).join(' and ')}`,
-    values: given.map(([, value]) => (typeof value === 'number' ? value : JSON.stringify(value))),
+    values: given.flatMap(([, value]) => valuesOf(value)),
   };
+};
+
+type Given = NonNullable<ConsentFilter[keyof ConsentFilter]>;
+
+const valuesOf = (value: Given): (string | number)[] => {
+  if (typeof value === 'number') return [value];
+  return 'among' in value ? [value.at, JSON.stringify(value.among)] : [JSON.stringify(value)];
 };
 
 /** The consents that fit, newest change first, and how many there are of them. */

@@ -5,7 +5,7 @@ import { given, stateOf } from '../support/given.ts';
 
 type Named<T extends AuthenticationFact['type']> = Extract<AuthenticationFact, { type: T }>;
 
-const attempt = { flow: 'ciba', step: 'basic', requestId: null, psuChannel: 'Online Banking', at: 1000 } as const;
+const attempt = { flow: 'ciba', step: 'basic', requestId: null, psuChannel: 'Online Banking', deviceId: null, at: 1000 } as const;
 const succeeded: Named<'AuthenticationSucceeded'> = { type: 'AuthenticationSucceeded', data: { ...attempt, psuId: 'alice' } };
 const failed: Named<'AuthenticationFailed'> = {
   type: 'AuthenticationFailed',
@@ -29,8 +29,10 @@ describe('who is signed in to answer', () => {
   test('is who has proved it, for as long as that is good', () => {
     expect([whoAt(1000, succeeded), whoAt(1599, succeeded), whoAt(1600, succeeded)]).toEqual(['alice', 'alice', null]);
   });
-  test('is nobody who has failed, has not tried, or has signed in for a request of the redirect flow', () => {
+  test('is nobody who has failed, has not tried, has signed in for a request of the redirect flow, or by a phone', () => {
     const forRequest: AuthenticationFact = { ...succeeded, data: { ...succeeded.data, flow: 'code', requestId: 'request-1' } };
-    expect([whoAt(1000, failed), whoAt(1000), whoAt(1000, forRequest)]).toEqual([null, null, null]);
+    const byPhone: AuthenticationFact = { ...succeeded, data: { ...succeeded.data, step: 'push', deviceId: 'phone' } };
+    expect([failed, forRequest, byPhone].map((fact) => whoAt(1000, fact))).toEqual([null, null, null]);
+    expect(whoAt(1000)).toBeNull();
   });
 });

@@ -52,6 +52,24 @@ describe('a client is registered', () => {
       .when(register(posting, null, 1000))
       .refuses('invalid_client_metadata');
   });
+  test('with openid where its profile implies that, whoever registers it', () => {
+    const reference: ClientMetadata = { ...metadata, profile: 'wso2-compat', scope: 'accounts payments' };
+    const implied: ClientMetadata = { ...reference, scope: 'openid accounts payments' };
+    const factOf = (given: ClientMetadata): ClientFact => ({
+      type: 'ClientRegistered',
+      data: { metadata: given, secretHash: null, at: 1000, registrationTokenHash: null },
+    });
+    given(client)
+      .when(register(reference, null, 1000))
+      .then(factOf(implied));
+    // One that was registered before that was so gains it by its next update.
+    given(client, factOf(reference))
+      .when(replaceOwn(() => implied, 1010))
+      .then(replacedBy(implied));
+    given(client)
+      .when(register({ ...reference, profile: 'plain' }, null, 1000))
+      .then(factOf({ ...reference, profile: 'plain' }));
+  });
   test('not with what its profile forbids', () =>
     given(client)
       .when(register(forbidden, 'hash', 1000))

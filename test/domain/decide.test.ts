@@ -7,7 +7,7 @@ import { type Command, type Decide, type Load, makeDecide, makeLoad } from '../.
 import type { Decider, Decision } from '../../src/domain/decider.ts';
 import { defineEvents, UnreadableEvent, versioned } from '../../src/domain/events.ts';
 import { OAuthError } from '../../src/domain/oauth-error.ts';
-import { type EventStore, RevisionConflict, StoreStopped } from '../../src/domain/ports/event-store.ts';
+import { type EventStore, RevisionConflict, StoreStopped, StoreUnavailable } from '../../src/domain/ports/event-store.ts';
 import { newEvent } from '../support/new-events.ts';
 import { type RacingStore, racingStore } from '../support/racing-store.ts';
 
@@ -49,6 +49,22 @@ beforeEach(() => {
 });
 
 describe('a decision', () => {
+  test('that may have been kept before, without anybody knowing, is not kept twice', async () => {
+    const unknowing: EventStore = {
+      ...store,
+      async append(...given) {
+        await store.append(...given);
+        throw new StoreUnavailable();
+      },
+    };
+    const [kept, lost] = [command('c-1'), command('c-2')];
+    await expect(deciding(unknowing)(seating, 'a-1', give('ann', '7'), kept)).rejects.toThrow(StoreUnavailable);
+    await decide(seating, 'a-1', give('bob', '7'), command('between'));
+    expect(await decide(seating, 'a-1', give('ann', '7'), { ...kept, again: true })).toMatchObject({ eventIds: [], position: 2 });
+    await decide(seating, 'a-1', give('cid', '7'), { ...lost, again: true });
+    expect(await load(seating, 'a-1')).toEqual(['ann', 'bob', 'cid']);
+  });
+
   test('is appended with who took it, and why', async () => {
     expect(await decide(seating, 'a-1', take('ann', 2), command('c-1'))).toEqual({
       state: [],

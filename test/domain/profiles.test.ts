@@ -179,7 +179,9 @@ describe('a profile', () => {
     expect(profileOf(checked({ jwks, profile: 'wso2-compat' }))).toMatchObject({
       cibaTimes: { intervalSeconds: 2, expirySeconds: 3600 },
       slowDownSeconds: 3,
+      publishesPushSignIns: true,
       expiryFirst: true,
+      slowDownFirst: true,
       requestObjectAudience: 'one of issuer and endpoints',
       hintWithTenant: true,
       requestObjectSkew: { ahead: 300, behind: 300 },
@@ -210,7 +212,9 @@ describe('a profile', () => {
     expect(PROFILES[profile]).toMatchObject({
       cibaTimes: null,
       slowDownSeconds: 5,
+      publishesPushSignIns: false,
       expiryFirst: false,
+      slowDownFirst: false,
       requestObjectAudience: 'issuer',
       hintWithTenant: false,
       requestObjectSkew: { ahead: 60, behind: 0 },

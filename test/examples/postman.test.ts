@@ -34,8 +34,10 @@ beforeAll(async () => {
     encoding: 'utf8',
   });
   expect([written.status, written.stderr]).toEqual([0, '']);
-  const { registration } = parse(written.stdout.slice(written.stdout.indexOf('['))) as { registration: Record<string, unknown> };
-  const settings = Object.entries(registration).map(([name, value]) => [`COUNTERSIGN_REGISTRATION_${name.toUpperCase()}`, String(value)]);
+  const printed = parse(written.stdout.slice(written.stdout.indexOf('['))) as Record<string, Record<string, unknown>>;
+  const settings = Object.entries(printed).flatMap(([table, values]) =>
+    Object.entries(values).map(([name, value]) => [`COUNTERSIGN_${table}_${name}`.toUpperCase(), String(value)]),
+  );
   engine = await served({ ...env, ...Object.fromEntries(settings) });
   const report = join(temporaryFolder(), 'report.json');
   const newman = spawn(

@@ -59,7 +59,8 @@ export const redirectSteps = ({ store, sealer, clock, ids }: { store: EventStore
     },
     async signIn(requestId: string, psuId: string) {
       const { consentId } = await requestOf(requestId);
-      const attempt = { flow: 'code', step: 'basic', requestId, psuChannel: 'Online Banking', psuId, at: clock() } as const;
+      const by = { step: 'basic', deviceId: null, psuChannel: 'Online Banking' } as const;
+      const attempt = { flow: 'code', ...by, requestId, psuId, at: clock() } as const;
       const failed = fail({ ...attempt, reason: 'wrong_credentials' });
       await decide(authentication, ids.uuid(), failed, as('psu', psuId, consentId));
       await decide(authentication, sessionOf(requestId, psuId), succeed(attempt), as('psu', psuId, consentId));

@@ -96,6 +96,56 @@ describe('B1: POST', () => {
     expect([response.status, claimsOf(token)]).toMatchObject([200, { client_id: clientId }]);
   });
 
+  test('registers what the guide of the reference sends, word for word, for tokens and requests with openid', async () => {
+    const own = await engineIn(ecosystem, PROFILE);
+    try {
+      // All but what is of the moment, of the server and of the directory that has signed.
+      const guide = {
+        iss: 'sgsMuc8ACBgBzinpr8oJ8B',
+        scope: 'accounts payments',
+        token_endpoint_auth_method: 'private_key_jwt',
+        token_endpoint_auth_signing_alg: 'PS256',
+        grant_types: [
+          'client_credentials',
+          'authorization_code',
+          'refresh_token',
+          'urn:ietf:params:oauth:grant-type:jwt-bearer',
+          'urn:openid:params:grant-type:ciba',
+        ],
+        response_types: ['code id_token'],
+        id_token_signed_response_alg: 'PS256',
+        request_object_signing_alg: 'PS256',
+        application_type: 'web',
+        software_id: 'sgsMuc8ACBgBzinpr8oJ8B',
+        redirect_uris: ['https://wso2.com'],
+      };
+      const { software_id } = guide;
+      const ofGuide = { software_id, software_client_id: software_id, software_redirect_uris: ['https://wso2.com'] };
+      const software_statement = await statement(ofGuide);
+      const sent = await ecosystem.request(own, { ...guide, software_statement }, ecosystem.softwareKeys.PS256);
+      const { client_id: clientId = '', ...body } = await registered(sendRegistration(own, sent));
+      expect(body).toMatchObject({ grant_types: guide.grant_types, redirect_uris: guide.redirect_uris });
+      expect(new Set(body['scope']?.split(' '))).toEqual(new Set(['openid', 'accounts', 'payments']));
+
+      const now = Math.floor(Date.now() / 1000);
+      const authentication = async () => ({
+        client_assertion_type: ASSERTION_TYPE,
+        client_assertion: await signJws(ecosystem.softwareKeys.PS256, {
+          ...{ iss: clientId, sub: clientId, aud: `${own.url}/oauth2/token`, jti: randomUUID(), exp: now + 60 },
+        }),
+      });
+      const form = { grant_type: 'client_credentials', scope: 'accounts openid' };
+      expect((await sendForm(own, '/oauth2/token', { ...(await authentication()), ...form })).status).toBe(200);
+      const requestObject = await signJws(ecosystem.softwareKeys.PS256, {
+        ...{ iss: clientId, aud: own.url, jti: randomUUID(), iat: now, nbf: now, exp: now + 300 },
+        ...{ scope: 'accounts openid', login_hint: 'alice@carbon.super' },
+      });
+      expect((await sendForm(own, '/oauth2/ciba', { ...(await authentication()), request: requestObject })).status).toBe(200);
+    } finally {
+      await own.close();
+    }
+  });
+
   test('registers tls_client_auth by its subject', async () => {
     const own = { token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: 'CN=tpp' };
     expect(await registered(send(request(own)))).toMatchObject(own);
@@ -112,6 +162,13 @@ describe('B1: POST', () => {
     const own = { backchannel_token_delivery_mode: 'poll', backchannel_client_notification_endpoint: 'https://nowhere.invalid/ping' };
     expect(await registered(send(request(own)))).toMatchObject(own);
     await refuses(send(request({ ...own, backchannel_client_notification_endpoint: 'http://tpp.example/ping' })));
+  });
+
+  test('does not encrypt ID tokens, and says so: the members that ask for it are not in the answer', async () => {
+    const wanted = { id_token_encrypted_response_alg: 'RSA-OAEP', id_token_encrypted_response_enc: 'A256GCM' };
+    const body = await registered(send(request(wanted)));
+    for (const name of Object.keys(wanted)) expect(body).not.toHaveProperty(name);
+    expect(Object.keys(body)).toEqual(Object.keys(await registered(send(request()))));
   });
 
   test('leaves tokens unbound in development, where the request does not say so', async () =>
@@ -328,13 +385,35 @@ describe('B1: RS256', () => {
 });
 
 describe('B1: a registered client', () => {
-  const manage = (body: Record<string, string>, method: string, sent?: string, token = body['registration_access_token']) =>
-    sent === undefined
-      ? sendJson(tested, method, `${REGISTER}/${body['client_id']}`, undefined, bearer(token))
-      : send(sent, { method, path: `${REGISTER}/${body['client_id']}`, headers: bearer(token) });
+  const manage = (
+    body: Record<string, string>,
+    method: string,
+    sent?: string,
+    token: string | null = body['registration_access_token'] ?? '',
+  ) => {
+    const [path, headers] = [`${REGISTER}/${body['client_id']}`, token === null ? {} : bearer(token)];
+    return sent === undefined ? sendJson(tested, method, path, undefined, headers) : send(sent, { method, path, headers });
+  };
 
   test('reads its registration', async () => {
     const body = await registered(send(request()));
+    expect(await registered(manage(body, 'GET'), 200)).toEqual(body);
+  });
+
+  test('reads it with an access token of its own, by which it can do nothing else', async () => {
+    const [body, other] = [await registered(send(request())), await registered(send(request()))];
+    const token = async ({ client_id: clientId = '' }: Record<string, string>) => {
+      const claims = { iss: clientId, sub: clientId, aud: tested.url, jti: randomUUID(), exp: Math.floor(Date.now() / 1000) + 60 };
+      const client_assertion = await signJws(ecosystem.softwareKeys.PS256, claims);
+      const form = { client_assertion, client_assertion_type: ASSERTION_TYPE, grant_type: 'client_credentials', scope: 'accounts openid' };
+      return String(((await (await sendForm(tested, '/oauth2/token', form)).json()) as Record<string, string>)['access_token']);
+    };
+    const { registration_access_token: _, ...told } = body;
+    const accessToken = await token(body);
+    expect(await registered(manage(body, 'GET', undefined, accessToken), 200)).toEqual(told);
+    await refused(manage(body, 'GET', undefined, await token(other)), 401, 'invalid_token');
+    await refused(manage(body, 'PUT', await request({ scope: 'openid accounts' }), accessToken), 401, 'invalid_token');
+    await refused(manage(body, 'DELETE', undefined, accessToken), 401, 'invalid_token');
     expect(await registered(manage(body, 'GET'), 200)).toEqual(body);
   });
 
@@ -351,11 +430,21 @@ describe('B1: a registered client', () => {
     await refused(manage(body, 'GET'), 401, 'invalid_token');
   });
 
-  test('is unknown under another id, and to another token', async () => {
+  test.each(['GET', 'PUT', 'DELETE'])('is unknown to %s under another id, with another token, and without one', async (method) => {
     const [one, other] = [await registered(send(request())), await registered(send(request()))];
-    for (const method of ['GET', 'DELETE']) {
-      await refused(manage({ ...one, client_id: 'unknown' }, method), 401, 'invalid_token');
-      await refused(manage(one, method, undefined, other['registration_access_token']), 401, 'invalid_token');
+    const sent = method === 'PUT' ? await request({ scope: 'openid accounts' }) : undefined;
+    const calls: [string, () => Promise<Response>][] = [
+      ['Bearer error="invalid_token"', () => manage({ ...one, client_id: 'unknown' }, method, sent)],
+      ['Bearer error="invalid_token"', () => manage(one, method, sent, other['registration_access_token'])],
+      ['Bearer', () => manage(one, method, sent, null)],
+    ];
+    const bodies = new Set<string>();
+    for (const [challenge, call] of calls) {
+      const response = await call();
+      expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, challenge]);
+      bodies.add(await response.text());
     }
+    expect([...bodies].map((body) => JSON.parse(body))).toEqual([{ error: 'invalid_token', error_description: expect.any(String) }]);
+    expect(await registered(manage(one, 'GET'), 200)).toEqual(one);
   });
 });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemIds } from '../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { INTENT_TYPES } from '../../src/api/tpp/intents/intent-types.ts';
+import { PERMISSIONS } from '../../src/domain/consent/permissions.ts';
 import { type StandingClock, standingClock } from '../support/clock.ts';
 import { type TestDevice, testDevice } from '../support/device.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
@@ -92,15 +93,6 @@ describe('B3: account-access-consents', () => {
   test('have an interaction id of our own where the call has none', async () =>
     expect((await accounts.post(accountAccess())).headers.get('x-fapi-interaction-id')).toMatch(UUID));
 
-  test('that are unknown or foreign are 400 alike', async () => {
-    const other = await intentsAt(tested, await referenceTpp(tested), 'aisp/account-access-consents', 'accounts');
-    const foreign = (await lodged(other.post(accountAccess()))).Data.ConsentId;
-    const answers = [];
-    for (const id of ['unknown', foreign])
-      for (const method of ['GET', 'DELETE']) answers.push((await refuses(() => accounts.call(method, id))).status);
-    expect(answers).toEqual([400, 400, 400, 400]);
-  });
-
   test('are deleted once', async () => {
     const { ConsentId } = (await lodged(accounts.post(accountAccess()))).Data;
     expect((await accounts.call('DELETE', ConsentId)).status).toBe(204);
@@ -130,13 +122,27 @@ describe('B3: account-access-consents', () => {
     }
   });
 
+  const REFERENCE_PERMISSIONS = ['ReadAccountsDetail', 'ReadTransactionsDetail', 'ReadBalances'];
+  const asking = (intents: Intents, Permissions: readonly string[]) => intents.post({ Data: { Permissions }, Risk: {} });
+
+  test('ask for the permissions of the reference and for every other of the standard, where the settings name none', async () => {
+    for (const permissions of [REFERENCE_PERMISSIONS, ...PERMISSIONS.map((one) => [one]), PERMISSIONS])
+      expect((await lodged(asking(accounts, permissions))).Data['Permissions']).toEqual(permissions);
+    for (const permissions of [[], ['ReadEverything'], [...REFERENCE_PERMISSIONS, 'ReadEverything']])
+      await refuses(() => asking(accounts, permissions), 400, 'Field.Invalid');
+  });
+
   test('ask for no permission but those of the settings', async () => {
-    const own = ['ReadAccountsDetail', 'ReadTransactionsDetail', 'ReadBalances'];
-    const strict = await testEngine({}, { COUNTERSIGN_CONSENT_PERMISSIONS: own.join(',') });
+    const strict = await testEngine({}, { COUNTERSIGN_CONSENT_PERMISSIONS: REFERENCE_PERMISSIONS.join(',') });
     try {
       const intents = await intentsAt(strict, await referenceTpp(strict), 'aisp/account-access-consents', 'accounts');
-      const asking = (Permissions: readonly string[]) => intents.post({ Data: { Permissions }, Risk: {} }).then(({ status }) => status);
-      expect([await asking(own), await asking([...own, 'ReadPAN']), await asking(['ReadPAN'])]).toEqual([201, 400, 400]);
+      for (const [permissions, status] of [
+        [REFERENCE_PERMISSIONS, 201],
+        [['ReadBalances'], 201],
+        [[...REFERENCE_PERMISSIONS, 'ReadPAN'], 400],
+        [['ReadPAN'], 400],
+      ] as const)
+        expect([permissions, (await asking(intents, permissions)).status]).toEqual([permissions, status]);
     } finally {
       await strict.close();
     }
@@ -337,6 +343,16 @@ describe('B3: file-payment-consents', () => {
     }
   });
 
+  test('are text: of one that is not UTF-8 the refusal says so', async () => {
+    const intents = await files();
+    const bytes = Buffer.from('Zürich', 'latin1');
+    const { ConsentId } = (await lodged(intents.post(filePayment(createHash('sha256').update(bytes).digest('base64')), withKey()))).Data;
+    const headers = { ...intents.own, 'content-type': 'text/plain' };
+    const response = await fetch(`${tested.url}${intents.at}/${ConsentId}/file`, { method: 'POST', headers, body: bytes });
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as { Message: string }).Message).toContain('must be UTF-8');
+  });
+
   test('alone have such bodies', async () => {
     const intents = await files();
     const request = filePayment(hashOf(file));
@@ -363,6 +379,53 @@ describe('B3: file-payment-consents', () => {
 
 const dateOf = (at: number) => new Date(at * 1000).toISOString();
 const hashOf = (file: string) => createHash('sha256').update(file).digest('base64');
+
+/** A request that each type of consent can be lodged with. */
+const requestOf = (name: string): object => {
+  switch (name) {
+    case 'account-access-consents':
+      return accountAccess();
+    case 'file-payment-consents':
+      return filePayment(hashOf('a file'));
+    case 'domestic-vrp-consents':
+      return vrp();
+    case 'funds-confirmation-consents':
+      return fundsConfirmation();
+    default:
+      return PAYMENTS[name] ?? {};
+  }
+};
+
+describe.each(INTENT_TYPES.map((type) => [type.name, type] as const))('B3: each of the %s', (name, { api, scope, uploads }) => {
+  const lodgedBy = async (by: SigningTpp) => {
+    const intents = await intentsAt(tested, by, `${api}/${name}`, scope);
+    return { intents, id: (await lodged(intents.post(requestOf(name), withKey()))).Data.ConsentId };
+  };
+
+  test('knows no PUT and no PATCH, and says what it knows', async () => {
+    const { intents, id } = await lodgedBy(tpp);
+    for (const method of ['PUT', 'PATCH']) {
+      const response = await refuses(() => intents.call(method, id, requestOf(name)), 405);
+      expect(response.headers.get('allow')?.split(', ').toSorted()).toEqual(['DELETE', 'GET', 'HEAD']);
+    }
+  });
+
+  test('is told of another client like one that is unknown, and stays as it is', async () => {
+    const own = await lodgedBy(tpp);
+    const foreign = await lodgedBy(await referenceTpp(tested));
+    const calls: [method: string, below: string, body?: string][] = [
+      ['GET', ''],
+      ['DELETE', ''],
+    ];
+    if (uploads) calls.push(['GET', '/file'], ['POST', '/file', 'a file']);
+    for (const [method, below, body] of calls) {
+      const call = (id: string) => own.intents.call(method, id + below, body, { 'content-type': 'text/plain' });
+      await refuses(() => call(foreign.id), 400, 'Resource.NotFound');
+      expect(await (await call(foreign.id)).json()).toEqual(await (await call('unknown')).json());
+    }
+    expect(await statusOf(foreign.intents, foreign.id)).toMatch(/^Awaiting/);
+  });
+});
 
 describe('B3: the others', () => {
   test.each([

@@ -74,6 +74,12 @@ describe('B4: exp, iat and nbf', () => {
     await refuses({ nbf: now() + 301, iat: now(), exp: now() + 600 });
     await refuses({ iat: now() + 301, nbf: now(), exp: now() + 600 });
   });
+  test('begin an hour ago at most, though a clock that is off would let the object live', async () => {
+    const ending = { exp: now() - 299, iat: now() - 299 };
+    await accepts(signed({ ...ending, nbf: now() - 3600 }));
+    await refused(signed({ ...ending, nbf: now() - 3601 }), 400, 'invalid_request', 'Request Object nbf claim is too old.');
+    await refused(signed({ nbf: now() - 3601, exp: now() + 60 }), 400, 'invalid_request', 'Request Object nbf claim is too old.');
+  });
   test('span an hour at most', async () => {
     await accepts(signed({ nbf: now(), exp: now() + 3600 }));
     await refuses({ nbf: now(), exp: now() + 3601 });

@@ -121,6 +121,57 @@ test('B5: polls that come too fast cost three seconds once', async () => {
   await polls('authorization_pending');
 });
 
+test('B5: a poll that comes too fast is told so before that the PSU has approved', async () => {
+  const { authReqId, requestId } = await asked();
+  await refuses(poll(authReqId), 'authorization_pending', 'Authorization pending');
+  await phone.decide(requestId, 'approved');
+  time.pass(1);
+  await refuses(poll(authReqId), 'slow_down', 'Slow down');
+  time.pass(4);
+  await refuses(poll(authReqId), 'slow_down', 'Slow down');
+  time.pass(5);
+  expect((await poll(authReqId)).status).toBe(200);
+  await refuses(poll(authReqId), 'invalid_grant', 'invalid_request');
+});
+
+test('B5: a poll that comes too fast is told first that the PSU has denied, and that it is of another client', async () => {
+  const { authReqId, requestId } = await asked();
+  await refuses(poll(authReqId), 'authorization_pending', 'Authorization pending');
+  await phone.decide(requestId, 'denied');
+  await refuses(poll(authReqId), 'access_denied', 'User denied authentication');
+
+  const approved = await asked();
+  await refuses(poll(approved.authReqId), 'authorization_pending', 'Authorization pending');
+  await phone.decide(approved.requestId, 'approved');
+  time.pass(1);
+  const other = await referenceTpp(tested);
+  await refuses(poll(approved.authReqId, other), 'invalid_grant', 'Invalid client. Request ID issued for different client');
+  time.pass(1);
+  expect((await poll(approved.authReqId)).status).toBe(200);
+});
+
+test('B5: in other profiles, and for clients that are pinged, tokens that are there wait for nothing', async () => {
+  const pinged = await referenceTpp(tested, {
+    backchannel_token_delivery_mode: 'ping',
+    backchannel_client_notification_endpoint: 'https://tpp.example/ping',
+  });
+  const plain = await secretTpp(tested);
+  const request = await pinged.requestObject({ client_notification_token: 'x'.repeat(22) });
+  for (const [authentication, parameters] of [
+    [() => pinged.authentication(), { request }],
+    [async () => plain, {}],
+  ] as const) {
+    const { authReqId, requestId } = await ask(tested, await authentication(), parameters);
+    const polled = async () => {
+      const form = { ...(await authentication()), grant_type: CIBA_GRANT, auth_req_id: authReqId };
+      return (await tested.post('/oauth2/token', form)).body;
+    };
+    expect(await polled()).toMatchObject({ error: 'authorization_pending' });
+    await phone.decide(requestId, 'approved');
+    expect(await polled()).toMatchObject({ access_token: expect.any(String) });
+  }
+});
+
 test('B5: a request that waits', async () => refuses(poll((await asked()).authReqId), 'authorization_pending', 'Authorization pending'));
 
 test('B5: a request that was approved yields its tokens', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { OAuthError } from '../../src/domain/oauth-error.ts';
 import { standingClock } from '../support/clock.ts';
 import { people } from '../support/engine.ts';
 import { registerPhone } from './support/phone.ts';
@@ -38,6 +39,19 @@ describe('C1: discovery data', () => {
       data('/push-auth/authenticate'),
     ]),
   );
+
+  test('C1: a user may name the tenant, wherever a user name is taken', async () => {
+    const named = (tenant: string) => `Basic ${btoa(`alice@${tenant}:alice`)}`;
+    const calls = [
+      ['GET', OB_DISCOVERY, 202],
+      ['GET', `${ME}/push-auth/devices`, 200],
+      ['POST', '/approver/v1/enrolments', 201],
+    ] as const;
+    for (const [method, path, status] of calls) {
+      expect([path, (await stage.call(method, path, named('carbon.super'))).status]).toEqual([path, status]);
+      expect([path, (await stage.call(method, path, named('bank.example'))).status]).toEqual([path, 401]);
+    }
+  });
 
   test('C1: names are absent where the directory has none', async () => {
     const [, body] = await answerOf(stage.call('GET', OB_DISCOVERY, stage.as('bob')));
@@ -98,6 +112,26 @@ describe('C1: discovery data', () => {
         401,
         { error: 'invalid_token', error_description: expect.any(String) },
       ]);
+  });
+
+  test('C1: what is the fault of the caller is a 4xx at the path of open banking, and 500 is a fault of our own', async () => {
+    let nameOf = people.nameOf;
+    const faulty = await startStage({}, { directory: { ...people, nameOf: (psuId) => nameOf(psuId) } });
+    const told = () => answerOf(faulty.call('GET', OB_DISCOVERY, faulty.as('alice')));
+    const refusal = (error: string) => ({ error, error_description: expect.any(String) });
+    nameOf = async () => null;
+    expect(await told()).toEqual([404, refusal('not_found')]);
+    nameOf = async () => {
+      throw new OAuthError('temporarily_unavailable', 'the PSU directory cannot be asked now');
+    };
+    expect(await told()).toEqual([503, refusal('temporarily_unavailable')]);
+    expect(faulty.tested.faults).toEqual([]);
+    nameOf = async () => {
+      throw new Error('secret detail');
+    };
+    expect(await told()).toEqual([500, { error: 'server_error', error_description: 'the request could not be completed' }]);
+    expect(faulty.tested.faults).toHaveLength(1);
+    await expect(faulty.close()).rejects.toThrow('the engine had faults');
   });
 
   test('C1: errors of the generic path', async () =>

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
-import type { Call } from '../../src/api/route.ts';
-import { OAuthError } from '../../src/domain/oauth-error.ts';
+import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import { testDevice } from '../support/device.ts';
+import { people } from '../support/engine.ts';
 import { keyPair, type Phone, post, registerPhone, registrationOf } from './support/phone.ts';
 import { answerOf, DEVICES, ME, type Stage, startStage } from './support/stage.ts';
 
@@ -233,41 +234,103 @@ describe("C2: removal by the device's own token", () => {
     }
   });
 
-  test('C2: 400 PDM-10004 for a device that is not there, and without a token', async () => {
-    expect(await answerOf(remove('unknown', phone.removal({ header: { did: 'unknown' } })))).toEqual([400, refusal('PDM-10004')]);
+  test('C2: 401 PDM-15001 for a device that is not there, as for one of another user', async () => {
+    const other = await stage.phone('bob');
+    const bodies = new Set<string>();
+    for (const did of ['unknown', other.deviceId]) {
+      const [status, { traceId: _, ...body }] = (await answerOf(remove(did, phone.removal({ header: { did } })))) as [
+        number,
+        { traceId: string },
+      ];
+      bodies.add(JSON.stringify([status, body]));
+    }
+    expect([...bodies]).toEqual([expect.stringMatching(/^\[401,.*PDM-15001/)]);
+  });
+
+  test('C2: 400 PDM-10004 without a token', async () => {
     expect(await answerOf(remove(phone.deviceId, undefined))).toEqual([400, refusal('PDM-10004')]);
   });
 });
 
 describe('C2: faults of our own', () => {
-  test.each([
-    ['POST', DEVICES, 'PDM-15011'],
-    ['GET', DEVICES, 'PDM-15008'],
-    ['GET', at('x'), 'PDM-15007'],
-    ['PATCH', at('x'), 'PDM-15010'],
-    ['DELETE', at('x'), 'PDM-15009'],
-    ['POST', `${at('x')}/remove`, 'PDM-15009'],
-    ['GET', `${ME}/push-auth/discovery-data`, 'PDM-15005'],
-  ])('C2: %s %s says 500 %s', (method, path, code) => {
-    const shape = path.replace(/\/x(?=\/|$)/, '/{device_id}');
-    const route = stage.tested.engine.routes.find((one) => one.method === method && one.path === shape);
-    const reply = route?.refuse?.(new OAuthError('server_error', 'the request could not be completed'), {} as Call);
-    expect([reply?.status, JSON.parse(reply?.body ?? '')]).toEqual([500, refusal(code)]);
-  });
-
-  test('C2: what cannot be opened is one', async () => {
+  /** A bank one part of whose engine stops working, and a phone that was registered before. */
+  const breaking = async () => {
     const sealer = psuKeys(':memory:', Buffer.alloc(32, 1));
-    let broken = false;
-    const open: typeof sealer.open = (sealed) => {
-      if (broken) throw new Error('the keys are out of reach');
-      return sealer.open(sealed);
+    const store = inMemoryEventStore();
+    const broken = new Set<'opening' | 'sealing' | 'devices in the log' | 'directory'>();
+    const unless = <Given extends unknown[], Result>(part: Parameters<typeof broken.has>[0], work: (...given: Given) => Result) => {
+      return (...given: Given): Result => {
+        if (broken.has(part)) throw new Error(`${part}: out of reach`);
+        return work(...given);
+      };
     };
-    const failing = await startStage({}, { sealer: { ...sealer, open } });
-    const one = await failing.phone();
-    broken = true;
-    expect(await answerOf(failing.call('GET', at(one.deviceId), failing.as('alice')))).toEqual([500, refusal('PDM-15007')]);
-    expect(failing.tested.faults).toHaveLength(1);
-    await expect(failing.close()).rejects.toThrow('the engine had faults');
+    const append: EventStore['append'] = (stream, ...given) =>
+      broken.has('devices in the log') && stream.startsWith('device-')
+        ? Promise.reject(new Error('devices in the log: out of reach'))
+        : store.append(stream, ...given);
+    const failing = await startStage(
+      {},
+      {
+        sealer: { ...sealer, open: unless('opening', sealer.open), seal: unless('sealing', sealer.seal) },
+        store: { ...store, append },
+        directory: { ...people, nameOf: unless('directory', people.nameOf), authenticate: unless('directory', people.authenticate) },
+      },
+    );
+    const call = (method: string, path: string, body?: unknown) => failing.call(method, path, failing.as('alice'), body);
+    return { failing, broken, call, one: await failing.phone(), next: await failing.discovery() };
+  };
+  type Breaking = Awaited<ReturnType<typeof breaking>>;
+  const rename = [{ operation: 'REPLACE', path: '/device-name', value: 'Other name' }];
+  const register = ({ next }: Breaking) => post(next.hst + next.bp + next.re, registrationOf(next, 'push').body);
+
+  test.each<[code: string, cause: string, breaks: (at: Breaking) => unknown, call: (at: Breaking) => Promise<Response>]>([
+    ['PDM-15011', 'an offer that cannot be opened', ({ broken }) => broken.add('opening'), register],
+    ['PDM-15011', 'a registration that cannot be recorded', ({ broken }) => broken.add('devices in the log'), register],
+    [
+      'PDM-15008',
+      'a read model that is gone',
+      ({ failing }) => failing.tested.ports.rows.run('drop table phone'),
+      ({ call }) => call('GET', DEVICES),
+    ],
+    [
+      'PDM-15007',
+      'a device that cannot be opened',
+      ({ broken }) => broken.add('opening'),
+      ({ call, one }) => call('GET', at(one.deviceId)),
+    ],
+    [
+      'PDM-15010',
+      'a name that cannot be sealed',
+      ({ broken }) => broken.add('sealing'),
+      ({ call, one }) => call('PATCH', at(one.deviceId), rename),
+    ],
+    [
+      'PDM-15009',
+      'a removal that cannot be recorded',
+      ({ broken }) => broken.add('devices in the log'),
+      ({ call, one }) => call('DELETE', at(one.deviceId)),
+    ],
+    [
+      'PDM-15009',
+      "a removal by the device's own token that cannot be recorded",
+      ({ broken }) => broken.add('devices in the log'),
+      ({ call, one }) => call('POST', `${at(one.deviceId)}/remove`, { token: one.removal() }),
+    ],
+    ['PDM-15005', 'a list whose caller nobody can tell', ({ broken }) => broken.add('directory'), ({ call }) => call('GET', DEVICES)],
+    [
+      'PDM-15005',
+      'discovery data without a name',
+      ({ broken }) => broken.add('directory'),
+      async ({ failing }) => failing.call('GET', `${ME}/push-auth/discovery-data`, await failing.psuToken('psu-alice', 'internal_login')),
+    ],
+  ])('C2: 500 %s for %s, and the operator is told', async (code, _cause, breaks, call) => {
+    const stopping = await breaking();
+    breaks(stopping);
+    const [status, body] = await answerOf(call(stopping));
+    expect([status, body]).toEqual([500, refusal(code)]);
+    expect(JSON.stringify(body)).not.toContain('out of reach');
+    expect(stopping.failing.tested.faults).toHaveLength(1);
+    await expect(stopping.failing.close()).rejects.toThrow('the engine had faults');
   });
 });
 
@@ -275,10 +338,10 @@ describe('C2: the administrator', () => {
   const users = (psuId: string, deviceId = '') => `/api/users/v1/${psuId}/push-auth/devices${deviceId && `/${deviceId}`}`;
   const as = async (scope: string, method: string, path: string) => stage.call(method, path, await stage.adminToken(scope));
 
-  test('C2: lists, with its scope', async () => {
-    const [status, body] = await answerOf(as('internal_push_device_list', 'GET', users('psu-alice')));
-    expect([status, body]).toEqual([200, expect.arrayContaining([seen(phone.deviceId)])]);
-    expect(await answerOf(as('internal_push_device_list', 'GET', users('nobody')))).toEqual([200, []]);
+  test.each(['', '/t/carbon.super'])('C2: lists, with its scope (%s)', async (tenant) => {
+    const list = (psuId: string) => answerOf(as('internal_push_device_list', 'GET', tenant + users(psuId)));
+    expect(await list('psu-alice')).toEqual([200, expect.arrayContaining([seen(phone.deviceId)])]);
+    expect(await list('nobody')).toEqual([200, []]);
   });
 
   test('C2: shows, with its scope', async () => {
@@ -287,9 +350,9 @@ describe('C2: the administrator', () => {
     expect((await as('internal_push_device_view', 'GET', `/t/carbon.super${users('psu-bob', phone.deviceId)}`)).status).toBe(404);
   });
 
-  test('C2: deletes, with its scope', async () => {
-    expect((await as('internal_push_device_delete', 'DELETE', users('psu-bob', phone.deviceId))).status).toBe(400);
-    expect((await as('internal_push_device_delete', 'DELETE', users('psu-alice', phone.deviceId))).status).toBe(204);
+  test.each(['', '/t/carbon.super'])('C2: deletes, with its scope (%s)', async (tenant) => {
+    const end = async (psuId: string) => (await as('internal_push_device_delete', 'DELETE', tenant + users(psuId, phone.deviceId))).status;
+    expect([await end('psu-bob'), await end('psu-alice')]).toEqual([400, 204]);
     const [revoked] = (await stage.tested.log()).filter(({ type, stream }) => type === 'DeviceRevoked' && stream.endsWith(phone.deviceId));
     expect([revoked?.actor.kind, JSON.parse(revoked?.data ?? '{}')]).toMatchObject(['operator', { by: 'operator' }]);
   });

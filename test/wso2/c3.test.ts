@@ -65,6 +65,20 @@ describe('C3: the push', () => {
     });
   });
 
+  test('C3: says nothing of where it comes from, in either dialect, whatever the call of the TPP brings: there is no browser', async () => {
+    const newer = await stage.newerPhone();
+    const call = { 'user-agent': 'Mozilla/5.0 (Windows NT 10.0) Firefox/140.0', 'x-forwarded-for': '203.0.113.7' };
+    const asked = await stage.tested.post('/oauth2/ciba', { ...stage.tpp, scope: 'openid accounts', login_hint: 'alice' }, call);
+    expect(asked.status).toBe(200);
+    const [toOlder, toNewer] = [await stage.push(phone.pushId), await stage.push(newer.pushId)];
+    expect(toOlder).toMatchObject({ ipAddress: '', browserName: '', deviceName: '' });
+    expect(toNewer).toMatchObject({ ipAddress: '', deviceOS: '', browser: '' });
+    for (const push of [toOlder, toNewer]) {
+      expect(Object.keys(push)).not.toContain('location');
+      expect(JSON.stringify(push)).not.toMatch(/203\.0\.113\.7|127\.0\.0\.1|Firefox|Windows/);
+    }
+  });
+
   test('C3: metadata of a request without a consent', async () => {
     await stage.ask({ binding_message: 'W4SCT' });
     expect(phone.shows(await stage.push(phone.pushId))).toEqual({

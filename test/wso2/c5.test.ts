@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { standingClock } from '../support/clock.ts';
 import { newerRegistrationOf, type Phone, post } from './support/phone.ts';
 import { answerOf, ME, type Stage, startStage } from './support/stage.ts';
@@ -19,8 +20,8 @@ const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/);
 const refusal = (error: string) => [400, { error, error_description: expect.any(String) }];
 const asAlice = (method: string, path: string) => stage.call(method, path, stage.as('alice'));
 const pushed = async (parameters: Record<string, string> = {}) => {
-  const { authReqId } = await stage.ask(parameters);
-  return { authReqId, push: await stage.push(phone.pushId) };
+  const { authReqId, requestId } = await stage.ask(parameters);
+  return { authReqId, requestId, push: await stage.push(phone.pushId) };
 };
 
 describe('C5: discovery and devices', () => {
@@ -111,6 +112,16 @@ describe('C5: authenticate', () => {
     expect((await phone.approve(push, undefined, { claims: { numberChallenge: 42 } })).status).toBe(200);
   });
 
+  test('C5: wrong numbers are recorded, and after three of them the phone can only deny', async () => {
+    const { push, requestId } = await pushed({ binding_message: '42' });
+    const says = (numberChallenge: string) => answerOf(phone.approve(push, undefined, { claims: { numberChallenge } }));
+    expect(await Promise.all(['1', '2', '3', '4', '5'].map(says))).toEqual(Array(5).fill(refusal('PBA-15004')));
+    const refused = (await stage.tested.log()).filter(({ type, stream }) => type === 'AnswerRefused' && stream.endsWith(requestId));
+    expect(refused.map(({ data }) => JSON.parse(data).reason)).toEqual(['number', 'number', 'number']);
+    expect(await says('42')).toEqual(refusal('PBA-15004'));
+    expect((await phone.deny(push)).status).toBe(200);
+  });
+
   test('C5: accounts that the phone chooses in mta, as in the older dialect', async () => {
     const { push } = await pushed();
     const mta = (approvedAccountIds: string[]) => ({ claims: { mta: JSON.stringify({ approvedAccountIds }) } });
@@ -142,12 +153,9 @@ describe('C5: authenticate', () => {
     const bobs = await stage.newerPhone('bob');
     const older = await stage.phone();
     const send = (body: unknown) => answerOf(post(phone.answersTo, body));
-    expect(await send({})).toEqual(refusal('PBA-15001'));
     expect(await send({ authResponse: phone.jwt({}) })).toEqual(refusal('PBA-15007'));
     const unread = Buffer.from(JSON.stringify({ alg: 'RS256', deviceId: phone.deviceId })).toString('base64url');
     expect(await send({ authResponse: `${unread}.x.x` })).toEqual(refusal('PBA-15002'));
-    // Without a token, or one that says whose it is, nobody knows of which dialect it is.
-    expect(await send({ authResponse: 'x' })).toEqual(refusal('PBA-15003'));
     const unknown = { header: { deviceId: 'unknown' } };
     expect(await answerOf(phone.approve(push, undefined, unknown))).toEqual(refusal('PBA-15003'));
     // A phone of one dialect has no key in the other.
@@ -161,4 +169,100 @@ describe('C5: authenticate', () => {
     expect(await answerOf(bobs.approve(push))).toEqual(refusal('PBA-15011'));
     expect(await answerOf(phone.approve({ ...push, pushId: 'unknown' }))).toEqual(refusal('PBA-15011'));
   });
+
+  test('C5: the same answer again gets the first outcome, and nothing is recorded; another one is 409', async () => {
+    const { authReqId, requestId, push } = await pushed();
+    const answers = async () => (await stage.tested.log()).filter(({ stream }) => stream === `cibaRequest-${requestId}`);
+    const all = await Promise.all([1, 2, 3].map(() => answerOf(phone.approve(push))));
+    expect(all).toEqual([
+      [200, ''],
+      [200, ''],
+      [200, ''],
+    ]);
+    const before = await answers();
+    expect(await answerOf(phone.approve(push))).toEqual([200, '']);
+    const conflict = [409, { error: 'Conflict', error_description: expect.any(String) }];
+    expect(await answerOf(phone.deny(push))).toEqual(conflict);
+    expect(await answers()).toEqual(before);
+    expect(before.filter(({ type }) => type === 'CibaRequestApproved')).toHaveLength(1);
+    expect((await stage.poll(authReqId)).status).toBe(200);
+  });
+
+  test.each(['challenge', 'device'] as const)('C5: another %s is refused and recorded', async (reason) => {
+    const one = await stage.ask();
+    const push = await stage.push(phone.pushId, 1);
+    await stage.ask();
+    const other = await stage.push(phone.pushId, 2);
+    const foreign = await stage.newerPhone('bob');
+    const answered = reason === 'challenge' ? phone.approve({ ...push, challenge: other['challenge'] ?? '' }) : foreign.approve(push);
+    expect(await answerOf(answered)).toEqual(refusal(reason === 'challenge' ? 'PBA-15004' : 'PBA-15011'));
+    const log = await stage.tested.log();
+    const refused = log.filter(({ type, stream }) => type === 'AnswerRefused' && stream === `cibaRequest-${one.requestId}`);
+    const { deviceId } = reason === 'challenge' ? phone : foreign;
+    expect(refused.map(({ data }) => JSON.parse(data))).toEqual([{ deviceId, reason, at: expect.any(Number) }]);
+    expect((await phone.approve(push)).status).toBe(200);
+  });
+});
+
+describe('C5: a phone that names itself in the header of the call', () => {
+  const send = (body: string, headers: Record<string, string> = { deviceId: phone.deviceId }) =>
+    answerOf(fetch(phone.answersTo, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body }));
+
+  test('C5: answers with a token that does not', async () => {
+    const { push } = await pushed();
+    const claims = { pushAuthId: push['pushId'], challenge: push['challenge'], response: 'APPROVED' };
+    const authResponse = phone.jwt(claims, { header: { deviceId: undefined } });
+    expect(await send(JSON.stringify({ authResponse }))).toEqual([200, '']);
+  });
+
+  test('C5: is told PBA-15006 without a token', async () => {
+    for (const body of ['{}', '{"authResponse":""}', '{"authResponse":1}', '[]']) expect(await send(body)).toEqual(refusal('PBA-15006'));
+    // Where nobody says of which dialect the phone is, it is the older one.
+    expect(await send('{}', {})).toEqual(refusal('PBA-15001'));
+    expect(await send('{"authResponse":"x"}', {})).toEqual(refusal('PBA-15003'));
+  });
+
+  test('C5: is told PBA-15009 for a body that cannot be read', async () => {
+    for (const body of ['', '{', 'authResponse=x']) expect(await send(body)).toEqual(refusal('PBA-15009'));
+    const form = { 'content-type': 'application/x-www-form-urlencoded', deviceId: phone.deviceId };
+    expect(await send('authResponse=x', form)).toEqual(refusal('PBA-15009'));
+    expect(await send('{', {})).toEqual(refusal('PBA-15001'));
+  });
+
+  test('C5: is not taken for a phone of the older dialect, which its token is of', async () => {
+    const { push } = await pushed();
+    const older = await stage.phone();
+    const authResponse = older.jwt({ sid: push['pushId'], chg: 'x', res: 'DENIED' });
+    expect(await send(JSON.stringify({ authResponse }))).toEqual(refusal('Bad Request'));
+  });
+});
+
+describe('C5: a token that names its tenant', () => {
+  test('C5: is taken where it is ours, and PBA-15008 where there is no such tenant', async () => {
+    const { push } = await pushed();
+    for (const tenantDomain of ['another.example', '', 1])
+      expect(await answerOf(phone.approve(push, undefined, { claims: { tenantDomain } }))).toEqual(refusal('PBA-15008'));
+    expect((await phone.approve(push, undefined, { claims: { tenantDomain: 'carbon.super' } })).status).toBe(200);
+  });
+});
+
+test('C5: a fault of our own is PBA-15010, and the operator is told', async () => {
+  const sealer = psuKeys(':memory:', Buffer.alloc(32, 1));
+  let broken = false;
+  const open: typeof sealer.open = (sealed) => {
+    if (broken) throw new Error('the keys are out of reach');
+    return sealer.open(sealed);
+  };
+  const failing = await startStage({}, { sealer: { ...sealer, open } });
+  const [newer, older] = [await failing.newerPhone(), await failing.phone()];
+  await failing.ask();
+  const [toNewer, toOlder] = [await failing.push(newer.pushId), await failing.push(older.pushId)];
+  broken = true;
+  const fault = (error: string) => [500, { error, error_description: expect.any(String) }];
+  expect(await answerOf(newer.approve(toNewer))).toEqual(fault('PBA-15010'));
+  expect(await answerOf(older.approve(toOlder, []))).toEqual(fault('server_error'));
+  expect(failing.tested.faults.map((error) => ((error as Error).cause as Error).message)).toEqual(
+    Array(2).fill('the keys are out of reach'),
+  );
+  await expect(failing.close()).rejects.toThrow('the engine had faults');
 });

@@ -1,12 +1,17 @@
-import { writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { openConsentSteps } from '../../src/adapters/consent-steps/from-settings.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
+import { outboundClient } from '../../src/adapters/outbound/outbound.ts';
 import { UnusableModule } from '../../src/adapters/own-module.ts';
+import { httpsPsuDirectory } from '../../src/adapters/psu-directory/https.ts';
 import { loadConfig } from '../../src/config.ts';
+import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
+import { startHttps, testIdentity } from '../adapters/outbound/hosts.ts';
 import { browser, decide, signIn } from '../support/browser.ts';
 import { sendAnswer, testDevice } from '../support/device.ts';
 import { people, type TestEngine, testEngine } from '../support/engine.ts';
@@ -37,11 +42,11 @@ const stepsOf = (toml: string) => {
 };
 
 /** An engine whose steps are those of the settings. What fails in them is kept, and is no fault of the engine. */
-const engineWith = async (toml: string): Promise<TestEngine> => {
+const engineWith = async (steps: string | Parameters<typeof openConsentSteps>[0], directory = people): Promise<TestEngine> => {
   const sealer = psuKeys(':memory:', Buffer.alloc(32, 7));
   const onFault = (what: string, error: unknown) => faults.push([what, (error as Error).message]);
-  const consentSteps = await openConsentSteps(stepsOf(toml), { directory: people, sealer, onFault });
-  const tested = await testEngine({ sealer, consentSteps });
+  const consentSteps = await openConsentSteps(typeof steps === 'string' ? stepsOf(steps) : steps, { directory, sealer, onFault });
+  const tested = await testEngine({ sealer, consentSteps, directory });
   closing.push(() => tested.close());
   return tested;
 };
@@ -109,6 +114,162 @@ describe('C3: each of the four consent types', () => {
     expect((await decide(at, page, 'approved')).text).toContain('You have approved the request.');
     const answers = (await facts(tested)).filter((event) => event.type === 'CibaRequestApproved');
     expect(answers.map(({ stream }) => stream)).toEqual([`cibaRequest-${onPhone}`, `cibaRequest-${onPage}`]);
+  });
+});
+
+describe('C3: the built-in steps, removed and reordered by the settings', () => {
+  // What it shows says how much was found before it.
+  const stamp = () =>
+    moduleOf(
+      'stamp',
+      `export const retrieve = ({ so_far }) =>
+        ({ ...so_far, consentData: [...so_far.consentData, { title: 'After', data: [String(so_far.consentData.length)] }] });`,
+    );
+  const steps = (...names: string[]) =>
+    names
+      .map((name, index) => `name = "${name}"\npriority = ${index + 1}\n${name === 'stamp' ? `module = "${stamp()}"\n` : ''}`)
+      .map((lines) => `[[consent.authorize_steps.retrieve]]\n${lines}`)
+      .join('');
+
+  /** What a PSU is shown of a lodged consent: on a phone, and on the page of the redirect flow; null where it is not shown. */
+  const shownBy = async (...names: string[]) => {
+    const tested = await engineWith(steps(...names));
+    const tpp = await redirectTpp(tested, { grant_types: ['authorization_code', 'client_credentials', CIBA_GRANT] });
+    const phone = await testDevice(tested, 'alice');
+    const { requestId } = await ask(tested, tpp.auth, { openbanking_intent_id: await lodge(tested, tpp.auth) });
+    const response = await phone.call('GET', `/requests/${requestId}`);
+    const body = (await response.json()) as { shown: string };
+    const at = browser(tested.url);
+    const claims = JSON.stringify({ id_token: { openbanking_intent_id: { value: await lodge(tested, tpp.auth), essential: true } } });
+    const page = await signIn(at, await at.get(authorizeUrl({ ...tpp.request, claims })), 'alice');
+    const titles = [...page.text.matchAll(/<dt>([^<]*)<\/dt>\s*<dd><bdi>([^<]*)/g)].map(([, title, value]) => `${title}: ${value}`);
+    return {
+      phone: response.ok
+        ? JSON.parse(body.shown).consent_data.map(({ title, data }: { title: string; data: string[] }) => `${title}: ${data.join()}`)
+        : null,
+      page: page.status === 200 ? titles.filter((entry) => /^(Permissions|After)/.test(entry)) : null,
+    };
+  };
+  const CONSENT = 'Permissions: ReadBalances';
+
+  test('as they stand, and in the other order: the consent is shown once', async () => {
+    const both = { phone: [CONSENT], page: [CONSENT] };
+    expect(await shownBy('ciba-retrieval', 'default-retrieval')).toEqual(both);
+    expect(await shownBy('default-retrieval', 'ciba-retrieval')).toEqual(both);
+  });
+
+  test('one step stands behind that of its flow or before it', async () => {
+    expect(await shownBy('ciba-retrieval', 'stamp', 'default-retrieval')).toEqual({
+      phone: [CONSENT, 'After: 1'],
+      page: ['After: 0', CONSENT],
+    });
+    expect(await shownBy('default-retrieval', 'stamp', 'ciba-retrieval')).toEqual({
+      phone: [CONSENT, 'After: 1'],
+      page: [CONSENT, 'After: 1'],
+    });
+    expect(await shownBy('stamp', 'ciba-retrieval', 'default-retrieval')).toEqual({
+      phone: ['After: 0', CONSENT],
+      page: ['After: 0', CONSENT],
+    });
+  });
+
+  test('without that of CIBA the default one shows it; without the default one the page has nothing; without both nobody has', async () => {
+    expect(await shownBy('default-retrieval')).toEqual({ phone: [CONSENT], page: [CONSENT] });
+    expect(await shownBy('ciba-retrieval')).toEqual({ phone: [CONSENT], page: null });
+    expect(await shownBy('non-regulatory')).toEqual({ phone: null, page: null });
+  });
+
+  test('without the non-regulatory one a request without a consent offers no accounts', async () => {
+    const shown = async (...names: string[]) => (await shownOn(await engineWith(steps(...names)))).shown;
+    expect((await shown('non-regulatory', 'default-retrieval')).accounts).toHaveLength(2);
+    expect((await shown('ciba-retrieval', 'default-retrieval')).accounts).toEqual([]);
+  });
+});
+
+describe('C3: accounts from a directory over HTTPS', () => {
+  test('stand on the phone and on the consent page, and are those that can be chosen', async () => {
+    const identity = await testIdentity();
+    const asked: unknown[] = [];
+    const directory = await startHttps(identity, async (req, res) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of req) chunks.push(chunk as Buffer);
+      const question = JSON.parse(Buffer.concat(chunks).toString());
+      asked.push(req.url);
+      const accounts = { accounts: [{ account_id: 'bank-1', display_name: 'Joint account' }] };
+      const psu = { psu_id: 'psu-1', username: 'alice' };
+      const known = question.psu_id === 'psu-1' || question.login_hint === 'alice' || question.username === 'alice';
+      res.writeHead(known ? 200 : 404).end(JSON.stringify(req.url === '/psus/accounts' ? accounts : psu));
+    });
+    closing.push(() => directory.close());
+    const host = `localhost:${directory.port}`;
+    const outbound = outboundClient({ development: true, allowedHosts: [host], ca: identity.ca });
+    const psus = httpsPsuDirectory({ url: `https://${host}/psus`, token: null, outbound, onFault: (what) => faults.push(what) });
+    const tested = await engineWith('', psus);
+    const tpp = await redirectTpp(tested, { grant_types: ['authorization_code', CIBA_GRANT] });
+
+    const phone = await testDevice(tested, 'alice');
+    const { requestId } = await ask(tested, tpp.auth);
+    const shown = await phone.retrieve(requestId);
+    expect(JSON.parse(shown.shown).accounts).toEqual([{ account_id: 'bank-1', display_name: 'Joint account' }]);
+    expect((await sendAnswer(tested, requestId, await phone.answer(shown, 'approved', ['psu-alice-1']))).status).toBe(400);
+    expect((await sendAnswer(tested, requestId, await phone.answer(shown, 'approved', ['bank-1']))).status).toBe(200);
+
+    const at = browser(tested.url);
+    const page = await signIn(at, await at.get(authorizeUrl(tpp.request)), 'alice');
+    expect(page.text).toContain('Joint account');
+    expect((await at.submit(page, { verdict: 'approved', 'account.0': 'bank-1' })).goesTo).toContain('code=');
+    expect([asked.filter((path) => path === '/psus/accounts').length, faults]).toEqual([2, []]);
+  });
+});
+
+describe('C3: the example of a module of the bank’s own', () => {
+  const EXAMPLE = join(import.meta.dirname, '../../examples/consent-step');
+
+  test('says its limit on the phone, and refuses an approval of more', async () => {
+    const { config } = loadConfig({ file: 'settings.toml', env: {}, cwd: EXAMPLE });
+    const tested = await engineWith(config.consent.authorizeSteps);
+    const tpp = await referenceTpp(tested);
+    const phone = await testDevice(tested, 'alice');
+    const intents = await intentsAt(tested, tpp, 'pisp/domestic-payment-consents', 'payments');
+    const shownOf = async (Amount: string) => {
+      const body = structuredClone(PAYMENTS['domestic-payment-consents']) as { Data: { Initiation: { InstructedAmount: object } } };
+      body.Data.Initiation.InstructedAmount = { Amount, Currency: 'GBP' };
+      const lodged = (await (await intents.post(body, { 'x-idempotency-key': crypto.randomUUID() })).json()) as IntentBody;
+      const request = await tpp.requestObject({ scope: 'openid payments', openbanking_intent_id: { value: lodged.Data.ConsentId } });
+      return phone.retrieve((await ask(tested, await tpp.authentication(), { request })).requestId);
+    };
+    const answer = async (shown: Awaited<ReturnType<typeof shownOf>>, verdict: 'approved' | 'denied', accounts: string[]) => {
+      const response = await sendAnswer(tested, shown.request_id, await phone.answer(shown, verdict, accounts));
+      return [response.status, await response.json()];
+    };
+
+    const little = await shownOf('99.99');
+    expect(JSON.parse(little.shown).consent_data.at(-1)).toEqual({ title: 'Limit for One Payment', data: ['Amount : 100'] });
+    expect(await answer(little, 'approved', ['psu-alice-1'])).toMatchObject([200, { status: 'approved' }]);
+    const much = await shownOf('165.88');
+    expect(await answer(much, 'approved', ['psu-alice-1'])).toEqual([
+      403,
+      { error: 'access_denied', error_description: 'the bank allows 100 for one payment' },
+    ]);
+    expect(await answer(much, 'denied', [])).toMatchObject([200, { status: 'denied' }]);
+  });
+
+  test('is checked by its types', () => {
+    const check = (text: string): string => {
+      const project = temporaryFolder();
+      const root = join(EXAMPLE, '../..');
+      const compilerOptions = { rootDir: '/', types: [], rewriteRelativeImportExtensions: false };
+      writeFileSync(join(project, 'package.json'), '{"type":"module"}');
+      writeFileSync(
+        join(project, 'tsconfig.json'),
+        JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.ts'] }),
+      );
+      writeFileSync(join(project, 'step.ts'), text.replaceAll('../../src/', join(root, 'src/')));
+      return spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], { encoding: 'utf8' }).stdout;
+    };
+    const example = readFileSync(join(EXAMPLE, 'payment-limit.ts'), 'utf8');
+    expect(check(example)).toBe('');
+    expect(check(example.replace('{ accepted: true }', '{ accepted: 1 }'))).toContain('error TS2322');
   });
 });
 

@@ -168,6 +168,41 @@ describe('D2: POST /api/openbanking/consent/validate', () => {
       expect(await validated(consentId, { electedResource })).toMatchObject({ isValid: false, errorCode: '00013', httpCode: 401 });
   });
 
+  test('D2: 00013: a method that the path does not have', async () => {
+    const accounts = await accountsConsent('ReadBalances');
+    const payment = await approved(await lodgedPayment('domestic'), 'payments');
+    const recurring = await approved(await lodgedVrp(), 'payments');
+    const fundsTerms = { consentType: 'fundsconfirmations' as const, content: { kind: 'funds-confirmation' as const } };
+    const funds = await approved(await lodgeAs(tested, tpp.client_id, fundsTerms), 'fundsconfirmations');
+    const paid = { Data: { ConsentId: payment, Initiation: INITIATION }, Risk: RISK };
+    for (const [consentId, path, right, body] of [
+      [accounts, '/balances', 'GET'],
+      [accounts, '/accounts/psu-alice-1/balances', 'GET'],
+      [payment, '/domestic-payments', 'POST', paid],
+      [payment, '/domestic-payments/1', 'GET'],
+      [payment, `/domestic-payment-consents/${payment}/funds-confirmation`, 'GET'],
+      [recurring, `/domestic-vrp-consents/${recurring}/funds-confirmation`, 'POST'],
+      [recurring, '/domestic-vrps/1', 'GET'],
+      [funds, '/funds-confirmations', 'POST'],
+    ] as const) {
+      const by = (httpMethod: string) =>
+        validated(consentId, { electedResource: path, body, resourceParams: { ResourcePath: path, httpMethod } });
+      expect([path, await by(right)]).toMatchObject([path, { isValid: true }]);
+      for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', ''].filter((one) => one !== right))
+        expect([path, method, await by(method)]).toMatchObject([path, method, { isValid: false, errorCode: '00013', httpCode: 401 }]);
+    }
+  });
+
+  test('D2: a payload is never modified: a gateway sends on what it got', async () => {
+    const consentId = await approved(await lodgedPayment('domestic'), 'payments');
+    const body = { Data: { ConsentId: consentId, Initiation: INITIATION }, Risk: RISK };
+    for (const [sent, members] of [
+      [body, ['isValid', 'consentInformation']],
+      [{}, ['isValid', 'errorCode', 'errorMessage', 'httpCode', 'consentInformation']],
+    ] as const)
+      expect(Object.keys(await validated(consentId, { electedResource: '/domestic-payments', body: sent }))).toEqual(members);
+  });
+
   test('D2: what is not authorised, unknown, of another client or of another user, is told alike', async () => {
     const consentId = await accountsConsent('ReadBalances');
     const waiting = await lodge(tested, tpp);
@@ -190,10 +225,12 @@ describe('D2: POST /api/openbanking/consent/validate', () => {
       body: { Data: { ConsentId: consentId, Initiation: initiation }, Risk: risk },
     });
     expect(await validated(consentId, sent(INITIATION))).toMatchObject({ isValid: true });
-    expect(await validated(consentId, { electedResource: '/domestic-payments/{DomesticPaymentId}' })).toMatchObject({ isValid: true });
-    expect(await validated(consentId, { electedResource: '/domestic-payment-consents/1/funds-confirmation' })).toMatchObject({
-      isValid: true,
-    });
+    for (const electedResource of [
+      '/domestic-payments/{DomesticPaymentId}',
+      '/domestic-payment-consents/{ConsentId}/funds-confirmation',
+      `/domestic-payment-consents/${consentId}/funds-confirmation`,
+    ])
+      for (const body of [null, {}]) expect(await validated(consentId, { electedResource, body })).toMatchObject({ isValid: true });
     const more = { ...INITIATION, InstructedAmount: { Amount: '10.01', Currency: 'GBP' } };
     const ofAnother = { ...sent(INITIATION), body: { Data: { ConsentId: 'another', Initiation: INITIATION }, Risk: RISK } };
     for (const other of [sent(more), sent({}), sent(INITIATION, {}), { ...sent(INITIATION), body: {} }, ofAnother])
@@ -211,7 +248,7 @@ describe('D2: POST /api/openbanking/consent/validate', () => {
     ] as const)
       for (const call of [{ electedResource }, { electedResource, resourceParams: { ResourcePath: electedResource, httpMethod: 'POST' } }])
         expect(await validated(of, call)).toMatchObject({ isValid: false, errorCode: '00014', httpCode: 400 });
-    for (const path of ['/domestic-vrps/1', '/domestic-vrps/1/payment-details', '/domestic-vrp-consents/1/funds-confirmation'])
+    for (const path of ['/domestic-vrps/1', '/domestic-vrps/1/payment-details', `/domestic-vrp-consents/${recurring}/funds-confirmation`])
       expect(await validated(recurring, { electedResource: path })).toMatchObject({ isValid: true });
   });
 
@@ -220,6 +257,33 @@ describe('D2: POST /api/openbanking/consent/validate', () => {
     const consentId = await approved(await lodgeAs(tested, tpp.client_id, terms), 'fundsconfirmations');
     expect(await validated(consentId, { electedResource: '/funds-confirmations' })).toMatchObject({ isValid: true });
     expect(await validated(consentId, { electedResource: '/balances' })).toMatchObject({ isValid: false, errorCode: '00013' });
+  });
+
+  test('D2: 00014: a call that names another consent, in its path or in its body', async () => {
+    const terms = { consentType: 'fundsconfirmations' as const, content: { kind: 'funds-confirmation' as const } };
+    const funds = await approved(await lodgeAs(tested, tpp.client_id, terms), 'fundsconfirmations');
+    const payment = await approved(await lodgedPayment('domestic'), 'payments');
+    const recurring = await approved(await lodgedVrp(), 'payments');
+    const told = (path: string, ConsentId: string) => ({ electedResource: path, body: { Data: { ConsentId } } });
+    for (const [consentId, ownCall, ...others] of [
+      [funds, told('/funds-confirmations', funds), told('/funds-confirmations', payment)],
+      [
+        payment,
+        { electedResource: `/domestic-payment-consents/${payment}/funds-confirmation` },
+        { electedResource: `/domestic-payment-consents/${recurring}/funds-confirmation` },
+      ],
+      [
+        recurring,
+        told(`/domestic-vrp-consents/${recurring}/funds-confirmation`, recurring),
+        told(`/domestic-vrp-consents/${payment}/funds-confirmation`, recurring),
+        told(`/domestic-vrp-consents/${recurring}/funds-confirmation`, payment),
+        told('/domestic-vrp-consents/{ConsentId}/funds-confirmation', payment),
+      ],
+    ] as const) {
+      expect(await validated(consentId, ownCall)).toMatchObject({ isValid: true });
+      for (const other of others)
+        expect(await validated(consentId, other)).toMatchObject({ isValid: false, errorCode: '00014', httpCode: 400 });
+    }
   });
 
   const { CreditorAccount } = INITIATION;

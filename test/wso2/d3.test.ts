@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../src/adapters/clock.ts';
 import { CONSENT_SCOPES } from '../../src/api/consent-service/officer.ts';
 import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
-import { amend, consent, uploadFile } from '../../src/domain/consent/decider.ts';
+import { amend, consent, uploadFile, withdraw } from '../../src/domain/consent/decider.ts';
 import { type TestDevice, testDevice } from '../support/device.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
 import { ask, lodge, secretTpp } from '../support/tpp.ts';
@@ -121,6 +121,28 @@ describe('D3: GET /admin/search', () => {
     expect(await within(`userIDs=psu-bob&accountIDs=psu-bob-1&consentStatuses=authorised&clientIDs=${tpp.client_id}`)).toEqual([
       ofBob.consentId,
     ]);
+  });
+
+  test('D3: by the status that is told, also where nobody has recorded yet that a consent is past its end', async () => {
+    const ends = new Date((now + 50) * 1000).toISOString();
+    const consentId = await lodge(tested, tpp, { ExpirationDateTime: ends });
+    const { consentId: stays } = await answered();
+    const found = async (...words: string[]) => {
+      const { data } = await searched(`consentIDs=${consentId},${stays}&consentStatuses=${words}`);
+      return data.map((one) => [one['consentId'], one['currentStatus']]).toSorted();
+    };
+    expect(await found('Expired')).toEqual([]);
+    expect(await found('awaitingAuthorisation')).toEqual([[consentId, 'awaitingAuthorisation']]);
+    now += 50;
+    expect(await found('Expired')).toEqual([[consentId, 'Expired']]);
+    expect(await found('awaitingAuthorisation')).toEqual([]);
+    expect(await found('Expired', 'authorised')).toEqual(
+      [
+        [consentId, 'Expired'],
+        [stays, 'authorised'],
+      ].toSorted(),
+    );
+    expect(await found('authorised', 'awaitingAuthorisation')).toEqual([[stays, 'authorised']]);
   });
 
   test('D3: newest update first, in pages', async () => {
@@ -272,6 +294,32 @@ describe('D3: GET /admin/search/consent-file', () => {
     expect(await get(`${ADMIN}/search/consent-file?consentId=${consentId}`)).toMatchObject({ status: 200, body: { consentFile: file } });
     expect(await get(`${ADMIN}/search/consent-file?consentId=unknown`)).toMatchObject({ status: 400 });
     expect(await get(`${ADMIN}/search/consent-file`)).toMatchObject({ status: 400 });
+  });
+});
+
+describe('D3: fetchFromRetentionDatabase', () => {
+  test('D3: changes nothing for the audit, the file and the search: what has ended is where it was', async () => {
+    const content = { kind: 'payment' as const, paymentType: 'file' as const };
+    const consentId = await lodgeAs(tested, tpp.client_id, { consentType: 'payments', content, awaitsUpload: true });
+    const upload = uploadFile({ digest: 'digest', size: 4, at: now }, 'file');
+    await tested.engine.decide(consent, consentId, upload, asClient(tpp.client_id, consentId));
+    const { position } = await tested.engine.decide(
+      consent,
+      consentId,
+      withdraw({ by: 'client', at: now }),
+      asClient(tpp.client_id, consentId),
+    );
+    await tested.engine.readModels.reached(position);
+    for (const path of [
+      `search?consentIDs=${consentId}`,
+      `search/consent-status-audit?consentIDs=${consentId}`,
+      `search/consent-file?consentId=${consentId}`,
+    ]) {
+      const { status, body } = await get(`${ADMIN}/${path}`);
+      expect([status, JSON.stringify(body)]).toEqual([200, expect.stringMatching(/revoked|"consentFile":"file"/)]);
+      for (const value of ['true', 'false', ''])
+        expect(await get(`${ADMIN}/${path}&fetchFromRetentionDatabase=${value}`)).toMatchObject({ status: 200, body });
+    }
   });
 });
 

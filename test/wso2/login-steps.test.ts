@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { systemIds } from '../../src/adapters/clock.ts';
+import { localLimits } from '../../src/adapters/limits/local.ts';
 import { openLoginScript } from '../../src/adapters/login-script.ts';
 import { UnusableModule } from '../../src/adapters/own-module.ts';
 import { inMemoryPushSender } from '../../src/adapters/push/in-memory.ts';
@@ -56,6 +57,7 @@ describe('the redirect flow', () => {
       data: {
         flow: 'code',
         step: 'basic',
+        deviceId: null,
         requestId: expect.any(String),
         psuChannel: 'Mobile Banking',
         at: expect.any(Number),
@@ -152,7 +154,7 @@ describe('a call that brings a user name and a password', () => {
     expect(await call(tested, method, path, 'bob', 'not-his-password')).toBe(401);
     expect(await call(tested, method, path, 'nobody')).toBe(401);
     expect(await call(tested, method, path, 'alice', '')).toBe(401);
-    const about = { flow: 'devices', step: 'basic', requestId: null, psuChannel: 'Online Banking', at: expect.any(Number) };
+    const about = { flow: 'devices', step: 'basic', deviceId: null, requestId: null, psuChannel: 'Online Banking', at: expect.any(Number) };
     const found = await attempts(tested);
     expect(found.map(({ type, data }) => [type, data])).toEqual([
       ['AuthenticationSucceeded', { ...about, psuId: 'psu-alice' }],
@@ -195,8 +197,15 @@ describe('a call that brings a user name and a password', () => {
     const log: string[] = [];
     const login = makeLogin(
       {
-        ...{ directory: people, clock: time.clock, ids, loginScript: await withScript('plain', 'export const onFail = () => {};') },
+        ...{
+          directory: people,
+          limits: localLimits(':memory:', time),
+          clock: time.clock,
+          ids,
+          loginScript: await withScript('plain', 'export const onFail = () => {};'),
+        },
         signIn: async () => 'wrong',
+        userOf: (name) => name,
         decide: (async (_decider: unknown, id: string) => void log.push(id)) as unknown as Decide,
       },
       { codeFlow: ['basic'], psuChannel: 'x' },

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { filter } from 'rxjs';
+import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { client, disable } from '../../src/domain/client/decider.ts';
 import { testDevice } from '../support/device.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
@@ -101,12 +103,14 @@ test('B3: a key belongs to the users as well', async () => {
 });
 
 test('B3: a client that was disabled just now exists no longer', async () => {
-  const slow = await testEngine();
+  const store = inMemoryEventStore();
+  let held = false;
+  const slow = await testEngine({ store: { ...store, follow: (after) => store.follow(after).pipe(filter(() => !held)) } });
   try {
     const { client_id: ended } = await secretTpp(slow);
     const { basic } = await officer(slow, 'consents:manage');
     // Its end stands in the log, and in no read model.
-    slow.engine.projections.stop();
+    held = true;
     await slow.engine.decide(client, ended, disable(slow.ports.clock()), asClient(ended, ended));
     const reply = await call(slow, 'GET', `${ACCOUNTS}/unknown`, { ...basic, 'x-wso2-client-id': ended });
     expect(reply).toMatchObject({ status: 400, body: { Errors: [{ ErrorCode: 'UK.OBIE.Header.Invalid' }] } });

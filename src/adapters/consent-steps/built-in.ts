@@ -1,6 +1,6 @@
 import { consentDataOf } from '../../domain/consent/consent-data.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import type { Retrieved, RetrieveStep, StepContext } from '../../domain/ports/consent-steps.ts';
+import type { Retrieved, RetrieveStep } from '../../domain/ports/consent-steps.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 
 type Retrieve = RetrieveStep['retrieve'];
@@ -11,7 +11,8 @@ export const builtInRetrieval = (directory: Pick<PsuDirectory, 'accounts'>): Rea
   const withAccounts = async (soFar: Retrieved, psuId: string): Promise<Retrieved> =>
     soFar.accounts.length > 0 ? soFar : { ...soFar, accounts: await directory.accounts(psuId) };
 
-  const lodged = ({ consent, receipt, psuId }: StepContext & { consent: object }, soFar: Retrieved): Promise<Retrieved> => {
+  const lodged: Retrieve = async ({ consent, receipt, psuId }, soFar) => {
+    if (consent === null || soFar.type !== null) return soFar;
     // Whose receipt was erased nobody can say what they would agree to.
     if (consent.receipt !== null && receipt === null) throw new OAuthError('gone', 'what the consent asked for was erased');
     const consentData = [...soFar.consentData, ...consentDataOf(consent, receipt)];
@@ -22,11 +23,9 @@ export const builtInRetrieval = (directory: Pick<PsuDirectory, 'accounts'>): Rea
     /** A request that refers to no consent of the TPP: its scope says whether accounts are asked for. */
     'non-regulatory': async ({ consent, scope, psuId }, soFar) =>
       consent === null && scope.split(' ').includes('accounts') ? withAccounts(soFar, psuId) : soFar,
-    /** A lodged consent that is asked for over CIBA. */
-    'ciba-retrieval': async (about, soFar) =>
-      about.flow === 'ciba' && about.consent !== null ? lodged({ ...about, consent: about.consent }, soFar) : soFar,
+    /** A lodged consent that is asked for over CIBA, and that no step before has retrieved. */
+    'ciba-retrieval': async (about, soFar) => (about.flow === 'ciba' ? lodged(about, soFar) : soFar),
     /** A lodged consent that no step before has retrieved. */
-    'default-retrieval': async (about, soFar) =>
-      about.consent !== null && soFar.type === null ? lodged({ ...about, consent: about.consent }, soFar) : soFar,
+    'default-retrieval': lodged,
   };
 };

@@ -6,7 +6,7 @@ import type { DevicePublicKey } from '../../domain/device/events.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
-import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import { hasBody } from '../body.ts';
 import type { Reply } from '../reply.ts';
 import type { Call, Handler } from '../route.ts';
@@ -85,14 +85,8 @@ export type Proven = (handle: (call: Call, device: ProvenDevice) => Promise<Repl
  * Proof of possession on every call: `Authorization: DeviceProof <JWS>` over audience, method, path, time, a `jti` used once and the
  * SHA-256 of the body (`body_digest`) where there is one.
  */
-export const makeProven = (deps: {
-  statements: DeviceStatements;
-  replayGuard: ReplayGuard;
-  clock: Clock;
-  ids: Ids;
-  issuer: string;
-}): Proven => {
-  const { statements, replayGuard, clock, ids, issuer } = deps;
+export const makeProven = (deps: { statements: DeviceStatements; limits: Limits; clock: Clock; ids: Ids; issuer: string }): Proven => {
+  const { statements, limits, clock, ids, issuer } = deps;
   const refuse = (reason: string) => new OAuthError('invalid_token', reason);
 
   const prove = async ({ method, target, headers, text }: Call): Promise<ProvenDevice> => {
@@ -105,7 +99,7 @@ export const makeProven = (deps: {
     if (hasBody(headers) && claims.body_digest !== ids.hash(await text())) throw refuse('the proof is for another body');
     const at = clock();
     if (Math.abs(at - claims.iat) > PROOF_SECONDS) throw refuse('the proof is too old, or the clock of the device is wrong');
-    if (!(await replayGuard.firstUse(ids.hash(`device_proof\n${deviceId}\n${claims.jti}`), Math.ceil(claims.iat) + 2 * PROOF_SECONDS)))
+    if (!(await limits.firstUse(ids.hash(`device_proof\n${deviceId}\n${claims.jti}`), Math.ceil(claims.iat) + 2 * PROOF_SECONDS)))
       throw refuse('the proof was used before');
     return { deviceId, psuId: registered.psuId };
   };

@@ -2,7 +2,6 @@ import { authorization, type RequestedAuthorization, startable } from '../../dom
 import { wayBack } from '../../domain/authorization/parameters.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Form } from '../body.ts';
-import { makeBudget } from '../budget.ts';
 import { loginPage } from '../pages/login-page.ts';
 import { asRefusal, type Reply } from '../reply.ts';
 import { PATHS } from '../surface.ts';
@@ -24,8 +23,8 @@ const SHOWN: readonly string[] = ['gone', 'server_error'];
 
 /** Answers a browser that brings a request (RFC 6749, section 3.1): with the sign-in page, or with a refusal that goes to the client. */
 export const makeAuthorize = (deps: AuthorizeDeps) => {
-  const { load, readModels, sealer, clock, ids, accept, readObject, answerUrl, login } = deps;
-  const unsigned = makeBudget({ count: UNSIGNED_PER_MINUTE, seconds: 60, clock });
+  const { load, readModels, sealer, limits, clock, ids, accept, readObject, answerUrl, login } = deps;
+  const unsigned = limits.budget('unsigned authorization requests', { count: UNSIGNED_PER_MINUTE, seconds: 60 });
 
   const begin = async (requestId: string, { clientId }: NamedClient): Promise<RequestedAuthorization> =>
     startable(await load(authorization, requestId), { clientId, at: clock() });
@@ -77,7 +76,7 @@ export const makeAuthorize = (deps: AuthorizeDeps) => {
     if (accepted.silent) throw nobodyIsSignedIn();
     const requestId = ids.hash(signed ? `request\n${client.clientId}\n${object}` : ids.secret());
     if ((await load(authorization, requestId)).status === 'absent') {
-      if (!signed && !unsigned.spend(client.clientId))
+      if (!signed && !(await unsigned.spend(client.clientId)))
         throw new OAuthError('temporarily_unavailable', 'there are too many requests of this client');
       const expiresAt = clock() + LIFE_SECONDS;
       await accepted.record(requestId, { startBy: expiresAt, expiresAt });

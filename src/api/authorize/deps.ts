@@ -3,6 +3,7 @@ import type { DetailTypes } from '../../domain/authorization-details/detail-type
 import type { Decide, Load } from '../../domain/decide.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { ConsentSteps } from '../../domain/ports/consent-steps.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import type { Login } from '../login.ts';
 import type { ReadModels } from '../read-models.ts';
@@ -19,6 +20,7 @@ export interface AuthorizeDeps {
   consentSteps: ConsentSteps;
   sealer: Sealer;
   detailTypes: DetailTypes;
+  limits: Limits;
   clock: Clock;
   ids: Ids;
   accept: Accept;

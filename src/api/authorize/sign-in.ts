@@ -1,6 +1,6 @@
-import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { Ids } from '../../domain/ports/clock.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
-import { makeBudget } from '../budget.ts';
 
 const WINDOW_SECONDS = 15 * 60;
 const WRONG_PER_USERNAME = 5;
@@ -15,26 +15,33 @@ export type SignIn = (username: string, password: string) => Promise<{ psuId: st
 
 /**
  * Signs a PSU in by user name and password. After 5 wrong tries for a user name within 15 minutes, whether there is such a user or not, no
- * password is looked at for it, nor any while 16 checks are under way; both are counted in the memory of this process.
+ * password is looked at for it, nor any while 16 checks are under way in this process.
  */
-export const makeSignIn = ({ directory, clock, ids }: { directory: PsuDirectory; clock: Clock; ids: Ids }): SignIn => {
-  const forUsername = makeBudget({ count: WRONG_PER_USERNAME, seconds: WINDOW_SECONDS, clock, most: USERNAMES });
+export const makeSignIn = ({ directory, limits, ids }: { directory: PsuDirectory; limits: Limits; ids: Ids }): SignIn => {
+  const forUsername = limits.budget('wrong passwords', { count: WRONG_PER_USERNAME, seconds: WINDOW_SECONDS, most: USERNAMES });
   let underWay = 0;
 
-  return async (username, password) => {
-    if (username.length > MAX_LENGTH || password.length > MAX_LENGTH) return 'wrong';
-    const key = ids.hash(username);
-    if (underWay >= AT_ONCE || !forUsername.spend(key)) return 'not looked at';
-    underWay += 1;
+  const checked = async (key: string, username: string, password: string): Promise<{ psuId: string } | 'wrong'> => {
     let wrong = false;
     try {
       const psuId = await directory.authenticate(username, password);
       wrong = psuId === null;
       return psuId === null ? 'wrong' : { psuId };
     } finally {
-      underWay -= 1;
       // Also what the directory could not say was no wrong try.
-      if (!wrong) forUsername.refund(key);
+      if (!wrong) await forUsername.refund(key);
+    }
+  };
+
+  return async (username, password) => {
+    if (username.length > MAX_LENGTH || password.length > MAX_LENGTH) return 'wrong';
+    if (underWay >= AT_ONCE) return 'not looked at';
+    underWay += 1;
+    try {
+      const key = ids.hash(username);
+      return (await forUsername.spend(key)) ? await checked(key, username, password) : 'not looked at';
+    } finally {
+      underWay -= 1;
     }
   };
 };

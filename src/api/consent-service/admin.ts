@@ -50,11 +50,13 @@ export const adminRoutes = (deps: Deps): Route[] => {
   const search: Handler = async (call) => {
     const reader = await officer.reader(call);
     const query = parse(docs.searchQuery, queryOf(call));
+    const at = clock();
+    const among = listOf(query.consentStatuses)?.map((word) => (word === 'Expired' ? 'expired' : word));
     const filter = {
       consentIds: listOf(query.consentIDs),
       clientIds: listOf(query.clientIDs),
       consentTypes: listOf(query.consentTypes),
-      statuses: listOf(query.consentStatuses)?.map((word) => (word === 'Expired' ? 'expired' : word)) ?? null,
+      statuses: among === undefined ? null : { among, at },
       psuIds: reader.psuId === null ? (listOf(query.userIDs)?.map(userOf) ?? null) : [reader.psuId],
       accountIds: listOf(query.accountIDs),
       from: query.fromTime ?? null,
@@ -63,7 +65,7 @@ export const adminRoutes = (deps: Deps): Route[] => {
     await readModels.latest();
     const { consentIds, total } = searchConsents(rows, filter, query);
     const data = await Promise.all(
-      consentIds.map(async (consentId) => asSeenBy(reader.psuId, resource(consentId, await readStory(consentId), clock()))),
+      consentIds.map(async (consentId) => asSeenBy(reader.psuId, resource(consentId, await readStory(consentId), at))),
     );
     return json(200, { data, metadata: pageOf(query, data.length, total) });
   };
@@ -129,7 +131,7 @@ export const adminRoutes = (deps: Deps): Route[] => {
     await onlyOfficer(officer, call);
     await readModels.latest();
     for (let due = ending.due(EXPIRED_AT_ONCE); due.length > 0; due = ending.due(EXPIRED_AT_ONCE)) {
-      await Promise.all(due.map(({ act }) => act()));
+      await Promise.all(due.map(({ act }) => act(false)));
       await readModels.latest();
     }
     return noContent(204);

@@ -108,6 +108,7 @@ export const validateRoutes = ({ officer, readStory, resource, jws, signer, seal
       consentId: about.consentId,
       clientId: about.clientId,
       psuId: userOf(about.userId),
+      method: methodOf(about),
       path: pathOf(about),
       body: about.body ?? null,
       at,
@@ -128,6 +129,11 @@ const pathOf = ({ electedResource, resourceParams }: Claims): string => {
   const called = resourceParams?.['ResourcePath'] ?? resourceParams?.['resource'];
   const path = typeof called === 'string' && called !== '' ? called : electedResource;
   return path.replace(/[?#].*$/s, '').replace(BASE, '');
+};
+
+const methodOf = ({ resourceParams }: Claims): string | null => {
+  const method = resourceParams?.['httpMethod'];
+  return typeof method === 'string' ? method : null;
 };
 
 const claimsIn = async (call: Call, { metadata, signed }: AuthenticatedClient, jws: JwsReader): Promise<unknown> => {

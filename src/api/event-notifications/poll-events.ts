@@ -1,11 +1,11 @@
 import type { Observable } from 'rxjs';
 import { map } from 'rxjs';
 import * as z from 'zod';
-import { decode } from '../../domain/catalogue.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { acknowledge, type EventNotification, eventNotification, reportError } from '../../domain/event-notification/decider.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
-import { openNotifications } from '../../projections/event-notifications.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
+import { clientToAnswer, openNotifications } from '../../projections/event-notifications.ts';
 import type { Applied } from '../../projections/runner.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json } from '../reply.ts';
@@ -121,14 +121,17 @@ const answerFor = async (
   );
 };
 
+const STREAM = `${eventNotification.events.category}-`;
 const topicOf = (clientId: string): string => `event notifications of ${clientId}`;
 
 /** What was applied, with each new notification under the name of its client too, which is what polls for them wait for. */
-export const withNewNotifications = (applied: Observable<Pick<Applied, 'events' | 'types'>>): Watchable =>
-  applied.pipe(map(({ events, types }) => ({ events: types.has('EventNotificationCreated') ? [...events, ...topicsOf(events)] : events })));
+export const withNewNotifications = (applied: Observable<Pick<Applied, 'events' | 'types'>>, rows: Rows): Watchable =>
+  applied.pipe(
+    map(({ events, types }) => ({ events: types.has('EventNotificationCreated') ? [...events, ...topicsOf(events, rows)] : events })),
+  );
 
-const topicsOf = (events: Applied['events']) =>
-  events.flatMap((stored) => {
-    const event = decode(stored);
-    return event.type === 'EventNotificationCreated' ? [{ stream: topicOf(event.data.clientId) }] : [];
+const topicsOf = (events: Applied['events'], rows: Rows) =>
+  events.flatMap(({ stream, type }) => {
+    const clientId = type === 'EventNotificationCreated' ? clientToAnswer(rows, stream.slice(STREAM.length)) : undefined;
+    return clientId === undefined ? [] : [{ stream: topicOf(clientId) }];
   });

@@ -32,9 +32,10 @@ export const registerDoc: RouteDoc = {
 };
 
 export const readRegistrationDoc: RouteDoc = {
-  summary: 'A TPP reads its registration (RFC 7592, section 2.1)',
+  summary:
+    'A TPP reads its registration (RFC 7592, section 2.1); one of the profile wso2-compat also by an access token of its own (client_credentials)',
   security: 'registration token',
-  answers: { 200: clientInformation },
+  answers: { 200: clientInformation.partial({ registration_access_token: true }) },
   errors: [],
 };
 

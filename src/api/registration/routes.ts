@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { DetailTypes } from '../../domain/authorization-details/detail-type.ts';
 import { client, disable, type RegisteredClient, register, replaceOwn } from '../../domain/client/decider.ts';
-import { type ClientMetadata, profileOf } from '../../domain/client/metadata.ts';
+import { type ClientMetadata, profileOf, SCOPES } from '../../domain/client/metadata.ts';
 import type { ProfileName } from '../../domain/client/profiles.ts';
 import { ownMetadata } from '../../domain/client/self-registration.ts';
 import type { SoftwareStatement } from '../../domain/client/software-statement.ts';
@@ -9,13 +9,14 @@ import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import type { Outbound } from '../../domain/ports/outbound.ts';
-import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
 import { firstFree } from '../first-free.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json, noContent, type Reply, refusalReply } from '../reply.ts';
 import type { Call, Route } from '../route.ts';
 import { PATHS, type Surface } from '../surface.ts';
+import type { Bearer } from '../tpp/bearer.ts';
 import { makePace } from './pace.ts';
 import { checkKeys, checkUrls } from './registered-keys.ts';
 import { endRegistrationDoc, readRegistrationDoc, registerDoc, replaceRegistrationDoc } from './registration-docs.ts';
@@ -45,11 +46,12 @@ interface Deps {
   readModels: ReadModels;
   jws: JwsReader;
   outbound: Outbound;
-  replayGuard: ReplayGuard;
+  limits: Limits;
   clock: Clock;
   ids: Ids;
   surface: Surface;
   detailTypes: DetailTypes;
+  bearer: Bearer;
   /** The listener that registration is served at, or null where it is not. */
   registrationBase: string | null;
   settings: RegistrationSettings;
@@ -58,18 +60,19 @@ interface Deps {
 
 interface Own {
   clientId: string;
-  token: string;
+  /** The registration access token, or null where the client has shown another. */
+  token: string | null;
   state: RegisteredClient;
 }
 
 /** Clients that register themselves (RFC 7591), and what they do with their registration (RFC 7592). */
 export const registrationRoutes = (deps: Deps): Route[] => {
-  const { decide, load, readModels, jws, outbound, clock, ids, detailTypes, registrationBase, settings } = deps;
+  const { decide, load, readModels, jws, outbound, limits, clock, ids, detailTypes, bearer, registrationBase, settings } = deps;
   if (registrationBase === null) return [];
   const { initialAccessToken, sandboxJwks } = deps.files ?? { initialAccessToken: null, sandboxJwks: null };
   const ours = { detailTypes, requiredMembers: settings.requiredMembers, production: settings.production };
   const statements = makeSoftwareStatements({ ...deps, sandboxJwks });
-  const pace = makePace(settings.perMinute, clock);
+  const pace = makePace(settings.perMinute, limits);
   const base = registrationBase + PATHS.registration;
   const initialTokenHash = initialAccessToken === null ? null : ids.hash(initialAccessToken);
 
@@ -82,14 +85,15 @@ export const registrationRoutes = (deps: Deps): Route[] => {
   };
 
   /** The same refusal whether the token is wrong or there is no such client. */
-  const own = async (call: Call): Promise<Own> => {
+  const own = async (call: Call, isShown?: (clientId: string, state: RegisteredClient) => Promise<boolean>): Promise<Own> => {
     requireCertificate(call);
     const { client_id: clientId = '' } = call.params;
     const token = bearerToken(call);
     const state = await load(client, clientId);
     const good = fits(token, state.status === 'absent' ? null : state.registrationTokenHash);
-    if (state.status !== 'active' || !good) throw new OAuthError('invalid_token', 'the registration access token is missing or no good');
-    return { clientId, token, state };
+    if (state.status !== 'active' || !(good || (await isShown?.(clientId, state))))
+      throw new OAuthError('invalid_token', 'the registration access token is missing or no good');
+    return { clientId, token: good ? token : null, state };
   };
 
   const command = (clientId: string, fresh = false) => ({
@@ -121,7 +125,7 @@ export const registrationRoutes = (deps: Deps): Route[] => {
       throw new OAuthError('invalid_token', 'the initial access token is missing or no good');
     const request = await readRegistration(call, jws);
     const statement = await newStatement(request);
-    pace.register();
+    await pace.register();
     const { clientId, fresh } = await newClient(statement);
     const proven = request.jwt !== null;
     const metadata = await checked(
@@ -142,7 +146,7 @@ export const registrationRoutes = (deps: Deps): Route[] => {
     // Whoever copied the statement would take the place of the software.
     if (settings.oneClientPerSoftware && text !== null && jwt === null)
       throw new OAuthError('invalid_client_metadata', 'the request must be signed with a key of the software statement');
-    if (text !== null) pace.check();
+    if (text !== null) await pace.check();
     const statement = text === null ? null : await statements.verified(text);
     await checkGrounds(request, statement);
     return statement;
@@ -155,7 +159,11 @@ export const registrationRoutes = (deps: Deps): Route[] => {
   };
 
   const read = async (call: Call): Promise<Reply> => {
-    const { clientId, token, state } = await own(call);
+    const { clientId, token, state } = await own(call, async (id, { metadata }) => {
+      if (profileOf(metadata).registration !== 'reference') return false;
+      const shown = await bearer(call, ...SCOPES).catch(noToken);
+      return shown?.clientId === id && shown.psuId === null;
+    });
     return json(200, information({ clientId, token, metadata: state.metadata, at: state.registeredAt, base }));
   };
 
@@ -174,7 +182,7 @@ export const registrationRoutes = (deps: Deps): Route[] => {
 
   const replace = async (call: Call): Promise<Reply> => {
     const { clientId, token, state } = await own(call);
-    pace.update(clientId);
+    await pace.update(clientId);
     const request = await readRegistration(call, jws);
     // RFC 7592, section 2.2: the client may repeat both and change neither.
     if (request.clientId !== null && request.clientId !== clientId)
@@ -222,6 +230,11 @@ export const registrationRoutes = (deps: Deps): Route[] => {
 
 const bearerToken = ({ headers: { authorization } }: Call): string => /^bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1] ?? '';
 
+const noToken = (error: unknown): null => {
+  if (error instanceof OAuthError) return null;
+  throw error;
+};
+
 const taken = (error: unknown): never => {
   if (error instanceof OAuthError && error.error === 'conflict')
     throw new OAuthError('invalid_client_metadata', 'the software is registered already');
@@ -237,7 +250,7 @@ const information = ({
   base,
 }: {
   clientId: string;
-  token: string;
+  token: string | null;
   metadata: ClientMetadata;
   at: number;
   base: string;
@@ -246,7 +259,7 @@ const information = ({
   return {
     client_id: clientId,
     client_id_issued_at: at,
-    registration_access_token: token,
+    ...(token !== null && { registration_access_token: token }),
     registration_client_uri: `${base}/${clientId}`,
     // Redirect URIs are https only, so that every client is one (OpenID Connect Dynamic Client Registration 1.0, section 2).
     application_type: 'web',

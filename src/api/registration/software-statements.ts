@@ -5,8 +5,8 @@ import { checkStatement, type SoftwareStatement, softwareStatement } from '../..
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws, JwsReader } from '../../domain/ports/jws.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import type { Outbound } from '../../domain/ports/outbound.ts';
-import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
 import { PATHS, type Surface } from '../surface.ts';
 import { type KeyOwner, makeClientKeys } from '../tpp/client-keys.ts';
 
@@ -23,7 +23,7 @@ export interface StatementSettings {
 interface Deps {
   jws: JwsReader;
   outbound: Outbound;
-  replayGuard: ReplayGuard;
+  limits: Limits;
   clock: Clock;
   ids: Ids;
   surface: Surface;
@@ -57,7 +57,7 @@ const requestClaims = z.object({
 
 /** Verifies software statements, and the signed requests that hold them, by the keys and the bounds of the settings. */
 export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
-  const { jws, replayGuard, clock, ids, surface, settings } = deps;
+  const { jws, limits, clock, ids, surface, settings } = deps;
   const { statementIssuers: issuers, statementSeconds: maxAgeSeconds, allowRs256, productionJwksUrl, sandboxJwksUrl } = settings;
   const keysOfOthers = makeClientKeys({ ...deps, rs256: allowRs256 });
   const checkType = makeCheckType(allowRs256);
@@ -108,7 +108,7 @@ export const makeSoftwareStatements = (deps: Deps): SoftwareStatements => {
       if (claims.iat < at - REQUEST_SECONDS || claims.exp > at + REQUEST_SECONDS + SKEW_SECONDS) throw refuse('lives too long');
       if (!(await keysOfOthers.signed(keys, request)))
         throw refuse('is not signed by a key of its software, or those keys are not to be had');
-      if (!(await replayGuard.firstUse(ids.hash(`registration\n${softwareId}\n${claims.jti}`), Math.ceil(claims.exp))))
+      if (!(await limits.firstUse(ids.hash(`registration\n${softwareId}\n${claims.jti}`), Math.ceil(claims.exp))))
         throw refuse('was used before');
     },
   };

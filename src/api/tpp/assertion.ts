@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { profileOf } from '../../domain/client/metadata.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws } from '../../domain/ports/jws.ts';
-import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import { PATHS, type Surface } from '../surface.ts';
 import type { ClientKeys, KeyOwner } from './client-keys.ts';
 
@@ -24,13 +24,13 @@ const required = z.object({
  */
 export const makeCheckAssertion = (deps: {
   keys: ClientKeys;
-  replayGuard: ReplayGuard;
+  limits: Limits;
   clock: Clock;
   ids: Ids;
   surface: Surface;
   assertionSeconds: number;
 }) => {
-  const { keys, replayGuard, clock, ids, surface, assertionSeconds } = deps;
+  const { keys, limits, clock, ids, surface, assertionSeconds } = deps;
   const audiences = audiencesOf(surface);
 
   return async (decoded: DecodedJws, client: KeyOwner, typs: readonly string[]): Promise<boolean> => {
@@ -49,7 +49,7 @@ export const makeCheckAssertion = (deps: {
     if (!isForUs || claims.exp <= at || claims.exp > at + assertionSeconds + SKEW_SECONDS) return false;
     if (Math.max(claims.nbf ?? 0, claims.iat ?? 0) > at + SKEW_SECONDS) return false;
     if (!(await keys.signed(client, decoded))) return false;
-    return replayGuard.firstUse(ids.hash(`client_assertion\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp));
+    return limits.firstUse(ids.hash(`client_assertion\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp));
   };
 };
 export type CheckAssertion = ReturnType<typeof makeCheckAssertion>;

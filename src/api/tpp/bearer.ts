@@ -29,6 +29,7 @@ export const makeBearer =
     const granted = token.scope.split(' ');
     if (![scope, ...others].some((one) => granted.includes(one)))
       throw new OAuthError('insufficient_scope', `the access token does not have the scope ${scope}`);
+    call.clientId = token.clientId;
     return token;
   };
 export type Bearer = ReturnType<typeof makeBearer>;

@@ -7,9 +7,9 @@ import type { Binding } from '../../domain/grant/binding.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws, JwsReader } from '../../domain/ports/jws.ts';
-import type { Rows } from '../../domain/ports/rows.ts';
 import { type ClientRow, findClient } from '../../projections/client-lookup.ts';
 import type { Form } from '../body.ts';
+import type { ReadModels } from '../read-models.ts';
 import type { FormCall } from '../route.ts';
 import type { CheckAssertion } from './assertion.ts';
 import type { ClientKeys } from './client-keys.ts';
@@ -51,18 +51,19 @@ const ASSERTION_TYPS = ['jwt', 'client-authentication+jwt'];
  * `self_signed_tls_client_auth` (RFC 8705, section 2), `client_secret_basic` and `client_secret_post` (RFC 6749, section 2.3.1).
  */
 export const makeAuthenticateClient = (deps: {
-  rows: Rows;
+  readModels: ReadModels;
   jws: JwsReader;
   keys: ClientKeys;
   checkAssertion: CheckAssertion;
   dpop: Dpop;
   ids: Ids;
 }): AuthenticateClient => {
-  const { rows, jws, keys, checkAssertion, dpop, ids } = deps;
+  const { readModels, jws, keys, checkAssertion, dpop, ids } = deps;
   const known = new WeakMap<ClientRow, KnownClient>();
 
-  const find = (clientId: string): KnownClient | null => {
-    const row = findClient(rows, clientId);
+  const find = async (clientId: string): Promise<KnownClient | null> => {
+    // One that is not here may have been registered at another node a moment ago.
+    const row = findClient(readModels.rows, clientId) ?? (await readModels.find((rows) => findClient(rows, clientId)));
     if (row === undefined) return null;
     const prepared = known.get(row) ?? prepare(row);
     known.set(row, prepared);
@@ -91,10 +92,11 @@ export const makeAuthenticateClient = (deps: {
 
   return async (call) => {
     const presented = presentedBy(call, jws);
-    const client = find(presented.clientId);
+    const client = await find(presented.clientId);
     if (client === null || !client.active || !(await proves(presented, client, call)))
       throw new OAuthError('invalid_client', 'client authentication failed');
     const { clientId } = presented;
+    call.clientId = clientId;
     const { metadata, profile } = client;
     const bound = metadata.tls_client_certificate_bound_access_tokens;
     const proof = await dpop({ proof: call.headers['dpop'], method: call.method, path: call.target });

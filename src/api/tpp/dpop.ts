@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsAlg, JwsReader } from '../../domain/ports/jws.ts';
-import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import type { Surface } from '../surface.ts';
 
 /** What a proof may be signed with: `dpop_signing_alg_values_supported`, and `algs` of the challenge (RFC 9449, sections 5.1 and 7.1). */
@@ -23,7 +23,7 @@ const proofClaims = z.object({
  * `invalid_dpop_proof` (RFC 9449, section 4.3). A proof counts once, at either listener, and for the access token if one is given.
  */
 export const makeDpop =
-  (deps: { jws: JwsReader; replayGuard: ReplayGuard; clock: Clock; ids: Ids; surface: Surface }) =>
+  (deps: { jws: JwsReader; limits: Limits; clock: Clock; ids: Ids; surface: Surface }) =>
   async (given: {
     proof: string | string[] | undefined;
     method: string;
@@ -31,7 +31,7 @@ export const makeDpop =
     path: string;
     accessToken?: string | undefined;
   }): Promise<{ jkt: string } | null> => {
-    const { jws, replayGuard, clock, ids, surface } = deps;
+    const { jws, limits, clock, ids, surface } = deps;
     const refuse = (reason: string) => new OAuthError('invalid_dpop_proof', `the DPoP proof ${reason}`);
     if (given.proof === undefined) return null;
     const [proof, ...others] = [given.proof].flat();
@@ -47,7 +47,7 @@ export const makeDpop =
     if (Math.abs(clock() - claims.iat) > PROOF_SECONDS) throw refuse('is too old, or the clock of the client is wrong');
     if (given.accessToken !== undefined && claims.ath !== ids.hash(given.accessToken)) throw refuse('is for another access token');
     const jkt = decoded.key.thumbprint;
-    if (!(await replayGuard.firstUse(ids.hash(`dpop_proof\n${jkt}\n${claims.jti}`), Math.ceil(claims.iat) + 2 * PROOF_SECONDS)))
+    if (!(await limits.firstUse(ids.hash(`dpop_proof\n${jkt}\n${claims.jti}`), Math.ceil(claims.iat) + 2 * PROOF_SECONDS)))
       throw refuse('was used before');
     return { jkt };
   };

@@ -19,6 +19,8 @@ export interface LongPolls {
    * this client.
    */
   watch(streams: readonly string[], limits: { seconds: number; closed: AbortSignal; of: string }): Watch | null;
+  /** How many wait now. */
+  waiting(): number;
   /** Ends every wait now; from here on nobody waits. */
   stop(): void;
 }
@@ -48,6 +50,7 @@ export const longPolls = (applied: Watchable, { most }: { most: number }): LongP
   });
 
   return {
+    waiting: () => waiting,
     stop,
     watch(streams, { seconds, closed, of }) {
       const own = ofClient.get(of) ?? 0;

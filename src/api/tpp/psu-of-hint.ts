@@ -3,8 +3,8 @@ import type { Hint } from '../../domain/ciba-request/request.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws, JwsReader } from '../../domain/ports/jws.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
-import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
 import { HINT_SECONDS } from '../../domain/signing-key/decider.ts';
 import type { UserOf } from '../user-of.ts';
@@ -46,13 +46,13 @@ export const makePsuOfHint = (deps: {
   directory: PsuDirectory;
   signer: Signer;
   jws: JwsReader;
-  replayGuard: ReplayGuard;
+  limits: Limits;
   clock: Clock;
   ids: Ids;
   issuer: string;
   userOf: UserOf;
 }) => {
-  const { directory, signer, jws, replayGuard, clock, ids, issuer, userOf } = deps;
+  const { directory, signer, jws, limits, clock, ids, issuer, userOf } = deps;
 
   const known = (psuId: string | null, kind: Hint['kind'], useUp: Hinted['useUp'] = null): Hinted => {
     if (psuId === null) throw new OAuthError('unknown_user_id', `${kind} names no PSU of this ASPSP`);
@@ -83,7 +83,7 @@ export const makePsuOfHint = (deps: {
     if (claims.exp <= at) throw new OAuthError('expired_login_hint_token', 'login_hint_token has expired');
     const useUp = async () => {
       const use = ids.hash(`login_hint_token\n${claims.iss}\n${claims.jti}`);
-      if (!(await replayGuard.firstUse(use, Math.ceil(claims.exp)))) throw refuse('was used before');
+      if (!(await limits.firstUse(use, Math.ceil(claims.exp)))) throw refuse('was used before');
     };
     const psuId = await (claims.sub_id === undefined ? directory.findByHint(claims.login_hint as string) : ofSubjectId(claims.sub_id));
     return known(psuId, 'login_hint_token', claims.jti === undefined ? null : useUp);

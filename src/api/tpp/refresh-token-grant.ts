@@ -2,13 +2,14 @@ import { scopeWithin } from '../../domain/ciba-request/request.ts';
 import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import { consent, covers } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
-import { grant, refresh, refreshable, useOf } from '../../domain/grant/decider.ts';
+import { type Grant, grant, refresh, refreshable, useOf } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
-import { makeBudget } from '../budget.ts';
 import { json, type Reply, refusalReply } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
+import type { AuthenticatedClient } from './client-auth.ts';
 import type { GrantHandler } from './token.ts';
 import { grantIdOf, type Tokens, tokenResponse } from './tokens.ts';
 
@@ -33,28 +34,26 @@ export const refreshTokenGrant = (deps: {
   load: Load;
   tokens: Tokens;
   sealer: Sealer;
+  limits: Limits;
   clock: Clock;
   ids: Ids;
 }): GrantHandler => {
-  const { decide, load, tokens, sealer, clock, ids } = deps;
-  const uses = makeBudget({ count: MOST_USES, seconds: WITHIN_SECONDS, clock });
+  const { decide, load, tokens, sealer, limits, clock, ids } = deps;
+  const uses = limits.budget('refresh token uses', { count: MOST_USES, seconds: WITHIN_SECONDS });
 
-  return async (form, { clientId, metadata, profile, binding }) => {
-    const given = form['refresh_token'];
-    if (given === undefined) throw new OAuthError('invalid_request', 'refresh_token is missing');
+  const refreshed = async (state: Grant, given: string, asked: string | undefined, client: AuthenticatedClient): Promise<Reply> => {
+    const { clientId, metadata, profile, binding } = client;
     const grantId = grantIdOf(given);
-    // Of each client, so that nobody spends another's; before the stream is read, since reading it is what costs.
-    if (!uses.spend(ids.hash(`${clientId} ${grantId}`))) return tooOften();
     const at = clock();
     const by = { clientId, tokenHash: ids.hash(given), binding, at };
-    const opened = refreshable(await load(grant, grantId), by);
+    const opened = refreshable(state, by);
     const { psuId, consentId, requestId, acr, authTime } = opened;
     const [registered, consentState] = await Promise.all([load(clientDecider, clientId), load(consent, consentId ?? '')]);
     activeClient(registered);
     if (psuId === null || !covers(consentState, requestId ?? '', at))
       throw new OAuthError('invalid_grant', 'the consent behind this grant has ended');
     const consentExpiresAt = consentState.status === 'absent' ? null : consentState.expiresAt;
-    const scope = scopeWithin(form['scope'] ?? opened.scope, opened.scope);
+    const scope = scopeWithin(asked ?? opened.scope, opened.scope);
     const authorizationDetails = opened.hasAuthorizationDetails ? detailsOf(consentState, sealer) : null;
     const { token, fact } = await tokens.accessToken(
       { clientId, subject: psuId, scope, consentId, authTime, acr, authorizationDetails, binding, at, consentExpiresAt },
@@ -68,13 +67,32 @@ export const refreshTokenGrant = (deps: {
     };
     const nonce = ids.secret();
     const successor = profile.refreshTokens === 'rotated' ? { tokenHash: tokens.successorOf(given, nonce).tokenHash, nonce } : null;
-    const { state } = await decide(grant, grantId, refresh(by, { ...fact, scope, ...binding }, successor), command);
+    const { state: decided } = await decide(grant, grantId, refresh(by, { ...fact, scope, ...binding }, successor), command);
 
-    const decidedOn = refreshable(state, by);
+    const decidedOn = refreshable(decided, by);
     const use = useOf(decidedOn, by);
     if (use === 'reuse') throw new OAuthError('invalid_grant', 'the refresh token was used before: its grant has been revoked');
     const derivedWith = use === 'current' ? successor?.nonce : decidedOn.refreshToken.nonce;
     const refreshToken = derivedWith == null ? null : tokens.successorOf(given, derivedWith).token;
     return json(200, tokenResponse({ token, fact }, { scope, binding, refreshToken, authorizationDetails }));
+  };
+
+  return async (form, client) => {
+    const given = form['refresh_token'];
+    if (given === undefined) throw new OAuthError('invalid_request', 'refresh_token is missing');
+    const grantId = grantIdOf(given);
+    // Of each client, so that nobody spends another's; before the stream is read, since reading it is what costs.
+    const key = ids.hash(`${client.clientId} ${grantId}`);
+    if (!(await uses.spend(key))) return tooOften();
+    let isOwn = false;
+    try {
+      const state = await load(grant, grantId);
+      isOwn = state.status !== 'absent' && state.clientId === client.clientId;
+      return await refreshed(state, given, form['scope'], client);
+    } catch (error) {
+      // What is made up need not be remembered, and what failed is to be done again as soon as it can be.
+      if (!isOwn || !(error instanceof OAuthError)) await uses.refund(key);
+      throw error;
+    }
   };
 };

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import type { Profile } from '../../domain/client/profiles.ts';
-import { OAuthError } from '../../domain/oauth-error.ts';
+import { OAuthError, type RefusalReason } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
-import type { ReplayGuard } from '../../domain/ports/replay-guard.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import { PATHS, type Surface } from '../surface.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
 
@@ -20,8 +20,8 @@ const requiredClaims = z.object({
  * The parameters of a signed authentication request (CIBA Core 1.0, section 7.1.1), or `invalid_request`. It is used once, and its times
  * and its audience keep to the client's profile (FAPI 1 Advanced 5.2.2-13, -17).
  */
-export const makeReadRequestObject = (deps: { jws: JwsReader; replayGuard: ReplayGuard; clock: Clock; ids: Ids; surface: Surface }) => {
-  const { jws, replayGuard, clock, ids, surface } = deps;
+export const makeReadRequestObject = (deps: { jws: JwsReader; limits: Limits; clock: Clock; ids: Ids; surface: Surface }) => {
+  const { jws, limits, clock, ids, surface } = deps;
   const { issuer, mtlsBase } = surface;
   const endpoints = [issuer, mtlsBase].flatMap((base) => [base + PATHS.token, base + PATHS.backchannelAuthentication]);
   const isMeant: Record<Profile['requestObjectAudience'], (aud: readonly string[]) => boolean> = {
@@ -32,7 +32,8 @@ export const makeReadRequestObject = (deps: { jws: JwsReader; replayGuard: Repla
   return async (request: string, client: AuthenticatedClient): Promise<Readonly<Record<string, unknown>>> => {
     const { clientId, metadata, profile, signed } = client;
     const { ahead, behind } = profile.requestObjectSkew;
-    const refuse = (reason: string) => new OAuthError('invalid_request', `the request object ${reason}`);
+    const refuse = (what: string, options: { reason?: RefusalReason } = {}) =>
+      new OAuthError('invalid_request', `the request object ${what}`, options);
     const decoded = jws.decode(request);
     if (decoded === null) throw refuse('is not a signed JWT');
     const { alg, typ } = decoded.header;
@@ -48,10 +49,10 @@ export const makeReadRequestObject = (deps: { jws: JwsReader; replayGuard: Repla
     if (!isMeant[profile.requestObjectAudience]([claims.aud].flat())) throw refuse('is meant for another issuer');
     if (claims.exp + behind <= at) throw refuse('has expired');
     if (Math.max(claims.nbf, claims.iat) > at + ahead) throw refuse('is not valid yet');
-    // What has not expired either is not older than that by more than the skew.
+    if (at - claims.nbf > profile.requestObjectSeconds) throw refuse('is too old', { reason: 'request object old' });
     if (claims.exp - claims.nbf > profile.requestObjectSeconds) throw refuse('lives too long');
     if (!(await signed(decoded))) throw refuse('is not signed by a key of this client');
-    if (!(await replayGuard.firstUse(ids.hash(`request\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp) + behind)))
+    if (!(await limits.firstUse(ids.hash(`request\n${clientId}\n${claims.jti}`), Math.ceil(claims.exp) + behind)))
       throw refuse('was used before');
     return decoded.claims;
   };

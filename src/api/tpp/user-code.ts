@@ -1,7 +1,7 @@
 import { OAuthError } from '../../domain/oauth-error.ts';
-import type { Clock } from '../../domain/ports/clock.ts';
+import type { Ids } from '../../domain/ports/clock.ts';
+import type { Limits } from '../../domain/ports/limits.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
-import { makeBudget } from '../budget.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
 
 const MOST_WRONG = 5;
@@ -12,11 +12,10 @@ export type CheckUserCode = (userCode: string | undefined, psuId: string, client
 
 /**
  * Clients that are registered for user codes send the code of a PSU who has one. Over all clients a PSU's code is guessed wrong at most
- * five times within 15 minutes of the first wrong one; after that every code is refused as a wrong one is. It is counted in the memory of
- * this node.
+ * five times within 15 minutes of the first wrong one; after that every code is refused as a wrong one is.
  */
-export const makeCheckUserCode = ({ directory, clock }: { directory: PsuDirectory; clock: Clock }): CheckUserCode => {
-  const wrong = makeBudget({ count: MOST_WRONG, seconds: WITHIN_SECONDS, clock });
+export const makeCheckUserCode = ({ directory, limits, ids }: { directory: PsuDirectory; limits: Limits; ids: Ids }): CheckUserCode => {
+  const wrong = limits.budget('wrong user codes', { count: MOST_WRONG, seconds: WITHIN_SECONDS });
   const refused = () => new OAuthError('invalid_user_code', 'user_code is wrong');
 
   return async (userCode, psuId, { metadata }) => {
@@ -27,10 +26,15 @@ export const makeCheckUserCode = ({ directory, clock }: { directory: PsuDirector
       return;
     }
     // Taken before the code is looked at, so that many at once are no more than many in a row.
-    if (needed && !wrong.spend(psuId)) throw refused();
-    const fits = await directory.userCodeFits(psuId, userCode);
-    if (!needed) return;
-    if (!fits) throw refused();
-    wrong.refund(psuId);
+    const key = ids.hash(psuId);
+    if (needed && !(await wrong.spend(key))) throw refused();
+    let isWrong = false;
+    try {
+      isWrong = !(await directory.userCodeFits(psuId, userCode));
+    } finally {
+      // Nor is it a guess where the directory could not say.
+      if (needed && !isWrong) await wrong.refund(key);
+    }
+    if (needed && isWrong) throw refused();
   };
 };

@@ -42,6 +42,11 @@ export const sessionIn = (claims: Claims, dialect: PhoneDialect): string => {
   return data;
 };
 
+/** A token of the newer dialect may name its tenant: there is one. */
+export const refuseOtherTenant = ({ tenantDomain = null }: Claims, ours: string): void => {
+  if (tenantDomain !== null && tenantDomain !== ours) throw refused('no tenant');
+};
+
 /** What the claims of an answer say. */
 export const statedIn = (claims: Claims, dialect: PhoneDialect): Stated => (dialect === 'push' ? statedNewer(claims) : statedOlder(claims));
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { PhoneDialect } from '../../domain/device/events.ts';
-import { OAuthError, type OAuthErrorCode } from '../../domain/oauth-error.ts';
+import { type AnswerReason, OAuthError, type OAuthErrorCode, type RefusalReason } from '../../domain/oauth-error.ts';
 import { json, type Reply, refusalReply, statusOf } from '../reply.ts';
 import type { RouteDoc } from '../route.ts';
 
@@ -8,8 +8,9 @@ import type { RouteDoc } from '../route.ts';
  * Why an answer is refused, in the codes that each dialect has published (C4, C5); `Bad Request` is one as well. Which of several reasons it
  * was, where a code stands for more than one, the description says. All of them are the caller's fault, also where the reference blames itself.
  */
-const REFUSALS = {
+const REFUSALS: Readonly<Record<AnswerReason, Refusal>> = {
   'no token': { codes: ['PBA-15001', 'PBA-15006'], description: 'authResponse is missing' },
+  'no body': { codes: ['PBA-15001', 'PBA-15009'], description: 'the body is no JSON that can be read' },
   'no session': { codes: ['PBA-15002', 'PBA-15007'], description: 'the token does not say which request it answers' },
   'not parseable': { codes: ['PBA-15003', 'PBA-15002'], description: 'authResponse is no signed token' },
   'no key': { codes: ['PBA-15004', 'PBA-15003'], description: 'there is no key for the device' },
@@ -19,41 +20,54 @@ const REFUSALS = {
   },
   'not readable': { codes: ['PBA-15006', 'PBA-15005'], description: 'the claims of the token cannot be read' },
   'other challenge': { codes: ['Bad Request', 'PBA-15004'], description: 'the challenge is not of the push for this request' },
+  'no tenant': { codes: ['Bad Request', 'PBA-15008'], description: 'the token names a tenant that there is not' },
   'other number': { codes: ['Bad Request', 'PBA-15004'], description: 'the number is not the one that the application shows' },
+  'no number left': {
+    codes: ['Bad Request', 'PBA-15004'],
+    description: 'there were three wrong numbers: this device can only refuse the request',
+  },
   'unknown answer': { codes: ['Bad Request', 'PBA-15005'], description: 'the answer is neither yes nor no' },
   'unknown session': { codes: ['Bad Request', 'PBA-15011'], description: 'there is no such request for this device' },
   ended: { codes: ['Bad Request', 'PBA-15011'], description: 'the request has ended' },
-  'no session to check': { codes: ['PBA-15007', 'PBA-15001'], description: 'sessionDataKey is missing' },
-} as const satisfies Record<string, { codes: readonly [older: string, newer: string]; description: string }>;
-export type AnswerRefusal = keyof typeof REFUSALS;
+  'no session to check': { codes: ['PBA-15007', 'PBA-15001'], description: 'sessionDataKey is missing or cannot be read' },
+};
+const OF_REASON: Partial<Record<RefusalReason, Refusal>> = REFUSALS;
+
+interface Refusal {
+  codes: readonly [older: string, newer: string];
+  description: string;
+}
 
 /** Where the domain refuses, which of them it is; a request that was answered otherwise is a conflict. */
-const OF_DOMAIN: Partial<Record<OAuthErrorCode, AnswerRefusal>> = {
-  not_found: 'unknown session',
-  gone: 'ended',
-  invalid_request: 'not readable',
-};
+const OF_CODE: Partial<Record<OAuthErrorCode, Refusal>> = { not_found: REFUSALS['unknown session'], gone: REFUSALS.ended };
 const OWN_WORDS: Partial<Record<OAuthErrorCode, string>> = { conflict: 'Conflict', access_denied: 'access_denied' };
+const NEWER_WORDS: typeof OWN_WORDS = { ...OWN_WORDS, server_error: 'PBA-15010' };
 
-/** A refusal of an answer. */
-export const refused = (because: AnswerRefusal): OAuthError => {
-  const { description: reason } = REFUSALS[because];
-  return Object.assign(new OAuthError('invalid_request', reason), { because });
-};
+/** A refusal of an answer, which is worded by its reason. */
+export const refused = (reason: AnswerReason): OAuthError => new OAuthError('invalid_request', 'the answer cannot be taken', { reason });
 
-/** The same refusal, to be worded in the dialect of the answer. */
-export const inWordsOf = (dialect: PhoneDialect, error: unknown): unknown =>
-  error instanceof OAuthError ? Object.assign(error, { dialect }) : error;
+/** What goes on to the operator, as a refusal that will be in the words of the dialect. */
+export const faultIn = (dialect: PhoneDialect, { error, message }: OAuthError, cause: unknown): OAuthError =>
+  new OAuthError(error, message, { cause, ...(dialect === 'push' && { reason: 'newer dialect' }) });
 
-/** The refusal in the reference's words: `{error, error_description}`; in the older dialect where none is known. */
-export const refuseAnswerReply = (refusal: OAuthError): Reply => {
-  const { because = OF_DOMAIN[refusal.error], dialect } = refusal as OAuthError & { because?: AnswerRefusal; dialect?: PhoneDialect };
-  if (because !== undefined) {
-    const { codes, description } = REFUSALS[because];
-    return json(400, { error: codes[dialect === 'push' ? 1 : 0], error_description: description });
-  }
-  const error = OWN_WORDS[refusal.error];
-  return error === undefined ? refusalReply(refusal) : json(statusOf(refusal.error), { error, error_description: refusal.message });
+/** The refusal of an answer in the reference's words: `{error, error_description}`; in the older dialect where none is known. */
+export const answerRefusal = (
+  refusal: OAuthError,
+  dialect: PhoneDialect = refusal.reason === 'newer dialect' ? 'push' : 'push-auth',
+): Reply => worded(refusal, dialect, 'not readable');
+
+/** The refusal of a question about an answer, in the words of the older dialect. */
+export const statusRefusal = (refusal: OAuthError): Reply => worded(refusal, 'push-auth', 'no session to check');
+
+/** In the words of the reason, or of what is said where the input cannot be read, or of the code. */
+const worded = (refusal: OAuthError, dialect: PhoneDialect, unread: AnswerReason): Reply => {
+  const { reason, error: code, message } = refusal;
+  const isNewer = dialect === 'push';
+  const known = (reason && OF_REASON[reason]) ?? (code === 'invalid_request' ? REFUSALS[unread] : OF_CODE[code]);
+  const error = known?.codes[isNewer ? 1 : 0] ?? (isNewer ? NEWER_WORDS : OWN_WORDS)[code];
+  if (error === undefined) return refusalReply(refusal);
+  const status = known === undefined ? statusOf(code) : 400;
+  return { ...json(status, { error, error_description: known?.description ?? message }), error: code };
 };
 
 const refusal = {

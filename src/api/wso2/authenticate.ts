@@ -6,6 +6,7 @@ import type { PhoneDialect } from '../../domain/device/events.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
+import type { Budget, Limits } from '../../domain/ports/limits.ts';
 import type { LoginScript } from '../../domain/ports/login-script.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { numberChallengeOf } from '../../domain/push/phone-content.ts';
@@ -14,9 +15,10 @@ import { type AnswerRequest, tellOfPush } from '../approver/answer-request.ts';
 import { openShown } from '../approver/shown-request.ts';
 import { readJson } from '../body.ts';
 import type { ReadModels } from '../read-models.ts';
+import { asRefusal } from '../reply.ts';
 import type { Call, Handler } from '../route.ts';
-import { type Stated, sessionIn, statedIn } from './answer-statement.ts';
-import { inWordsOf, refused } from './answer-words.ts';
+import { refuseOtherTenant, type Stated, sessionIn, statedIn } from './answer-statement.ts';
+import { answerRefusal, faultIn, refused } from './answer-words.ts';
 import type { Phone, PhoneKeys } from './phone-keys.ts';
 
 type Recorded = Extract<CibaRequestFact, { type: 'AnswerRefused' }>['data']['reason'];
@@ -28,11 +30,21 @@ export interface AuthenticateDeps {
   load: Load;
   jws: JwsReader;
   sealer: Sealer;
+  limits: Limits;
   loginScript: LoginScript;
   readModels: ReadModels;
   clock: Clock;
   ids: Ids;
+  tenantDomain: string;
 }
+interface Deps extends AuthenticateDeps {
+  numbers: Budget;
+}
+
+// A number has three digits at most, and most have two.
+const WRONG_NUMBERS = 3;
+// Longer than any request waits.
+const NUMBERS_SECONDS = 24 * 3600;
 
 export const AuthResponse = z.object({ authResponse: z.string().min(1).max(16_384) });
 /** What a phone of the reference was shown: its push, and what an answer can choose. */
@@ -46,26 +58,41 @@ const shownToPhone = z.object({
  * The answer of a phone of the reference (C4, C5): yes or no to what was pushed to it, signed by its key. It is recorded as every other
  * answer is. One that is signed, but is none to the push that this phone got for this request, is refused, and that is recorded.
  */
-export const authenticateHandler = (deps: AuthenticateDeps): Handler => {
-  const { jws } = deps;
+export const authenticateHandler = (given: AuthenticateDeps): Handler => {
+  const deps = { ...given, numbers: given.limits.budget('wrong numbers', { count: WRONG_NUMBERS, seconds: NUMBERS_SECONDS }) };
   return async (call) => {
-    const text = await authResponseIn(call);
-    const newerId = jws.headerText(text, 'deviceId');
-    const dialect = newerId === null ? 'push-auth' : 'push';
+    let sender = senderOf(deps.jws, '', call);
     try {
-      await answerWith(deps, text, dialect, newerId ?? jws.headerText(text, 'did') ?? '');
+      const text = await authResponseIn(call);
+      sender = senderOf(deps.jws, text, call);
+      await answerWith(deps, text, sender);
     } catch (error) {
-      throw inWordsOf(dialect, error);
+      const refusal = asRefusal(error);
+      if (refusal.error === 'server_error') throw faultIn(sender.dialect, refusal, error);
+      return answerRefusal(refusal, sender.dialect);
     }
-    return { status: dialect === 'push' ? 200 : 202, headers: { 'Cache-Control': 'no-store' }, body: '' };
+    return { status: sender.dialect === 'push' ? 200 : 202, headers: { 'Cache-Control': 'no-store' }, body: '' };
   };
 };
 
-const answerWith = async (deps: AuthenticateDeps, text: string, dialect: PhoneDialect, deviceId: string): Promise<void> => {
+interface Sender {
+  dialect: PhoneDialect;
+  deviceId: string;
+}
+
+/** Who says to answer: a phone of the newer dialect is named by `deviceId`, in the header of its token or in that of the call. */
+const senderOf = (jws: JwsReader, text: string, { headers: { deviceid: beside } }: Call): Sender => {
+  const older = jws.headerText(text, 'did');
+  const newer = jws.headerText(text, 'deviceId') ?? (older === null && typeof beside === 'string' ? beside : null);
+  return newer === null ? { dialect: 'push-auth', deviceId: older ?? '' } : { dialect: 'push', deviceId: newer };
+};
+
+const answerWith = async (deps: Deps, text: string, { dialect, deviceId }: Sender): Promise<void> => {
   const { answerRequest, phoneKeys, load, jws, readModels, clock } = deps;
   const statement = jws.decode(text);
   if (statement === null) throw refused('not parseable');
   const sessionDataKey = sessionIn(statement.claims, dialect);
+  if (dialect === 'push') refuseOtherTenant(statement.claims, deps.tenantDomain);
   const phone = await phoneKeys.find(deviceId);
   if (phone?.registered.dialect !== dialect) throw refused('no key');
   if (!phoneKeys.signed(phone, statement)) throw refused('not signed');
@@ -88,16 +115,17 @@ const answerWith = async (deps: AuthenticateDeps, text: string, dialect: PhoneDi
 };
 
 const authResponseIn = async (call: Call): Promise<string> => {
-  try {
-    return (await readJson(call, AuthResponse)).authResponse;
-  } catch (error) {
-    throw error instanceof OAuthError && error.error === 'invalid_request' ? refused('no token') : error;
-  }
+  const body = await readJson(call, z.unknown()).catch((error) => {
+    throw error instanceof OAuthError && error.error === 'invalid_request' ? refused('no body') : error;
+  });
+  const { success, data } = AuthResponse.safeParse(body);
+  if (!success) throw refused('no token');
+  return data.authResponse;
 };
 
 /** The push that is answered, and the accounts that are chosen; or a refusal, which is recorded where somebody tries what is not theirs. */
 const pushAnswered = async (
-  deps: AuthenticateDeps,
+  deps: Deps,
   request: ReceivedCibaRequest,
   phone: Phone,
   { challenge, verdict, accountIds, numberChallenge }: Stated,
@@ -122,8 +150,17 @@ const pushAnswered = async (
   if (request.answer !== null) return chosen;
   if (!shown?.whole) throw new OAuthError('conflict', 'not all of the request was shown on this device: it can only refuse it');
   const number = phone.registered.dialect === 'push' ? numberChallengeOf({ bindingMessage: shown.binding_message }) : null;
-  if (number !== null && numberChallenge !== number) throw refused('other number');
+  if (number !== null) await checkNumber(deps, request, phone, numberChallenge === number);
   return chosen;
+};
+
+/** After three wrong numbers this phone cannot approve the request any more, whatever it guesses next. */
+const checkNumber = async (deps: Deps, request: ReceivedCibaRequest, phone: Phone, isRight: boolean): Promise<void> => {
+  const key = `${request.requestId}/${phone.deviceId}`;
+  if (!(await deps.numbers.spend(key))) throw refused('no number left');
+  if (isRight) return deps.numbers.refund(key);
+  await record(deps, request, phone, 'number');
+  throw refused('other number');
 };
 
 const record = async (

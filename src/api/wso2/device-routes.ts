@@ -25,7 +25,7 @@ import {
   viewDoc,
   WORDS,
 } from './device-docs.ts';
-import { type DeviceWords, makeDeviceRefuse } from './device-words.ts';
+import { type DeviceWords, makeDeviceRefuse, unidentified } from './device-words.ts';
 import type { PhoneEnrolment } from './enrolment.ts';
 import type { PhoneKeys } from './phone-keys.ts';
 import type { Phones } from './phones.ts';
@@ -61,7 +61,12 @@ export const phoneDeviceRoutes = (deps: Deps): Route[] => {
     headers: { Location: `${issuer}${base}/${encodeURIComponent(deviceId)}`, 'Cache-Control': 'no-store' },
     body: '',
   });
-  const list: Handler = async (call) => json(200, phones.all(await signedIn(call)).map(asListed));
+  const list: Handler = async (call) => {
+    const psuId = await signedIn(call).catch((error) => {
+      throw unidentified(error);
+    });
+    return json(200, phones.all(psuId).map(asListed));
+  };
   const remove: Handler = async (call) => {
     const psuId = await signedIn(call);
     await phones.remove(psuId, deviceIn(call), 'psu', { kind: 'psu', id: psuId });
@@ -148,10 +153,10 @@ const removerOf = async ({ jws, phoneKeys, directory, userOf }: Deps, token: str
   const deviceId = jws.headerText(token, 'did') ?? jws.headerText(token, 'deviceId');
   if (statement === null || deviceId === null || (ofPath ?? deviceId) !== deviceId) throw refuse();
   const phone = await phoneKeys.find(deviceId);
-  if (phone === null) throw new OAuthError('not_found', 'no such device');
-  const { psuId } = phone.registered;
   const { act, sub } = statement.claims;
-  if (!phoneKeys.signed(phone, statement) || act !== 'REMOVE') throw refuse();
+  // The same whether there is no such phone or it is another's.
+  if (phone === null || !phoneKeys.signed(phone, statement) || act !== 'REMOVE') throw refuse();
+  const { psuId } = phone.registered;
   // A name that the directory does not know (any more) says nothing: the key says who it is.
   const named = typeof sub === 'string' ? await directory.findByHint(userOf(sub)) : null;
   if (named !== null && named !== psuId) throw refuse();

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import * as z from 'zod';
-import type { OAuthError, OAuthErrorCode } from '../../domain/oauth-error.ts';
+import { OAuthError, type OAuthErrorCode } from '../../domain/oauth-error.ts';
 import type { Ids } from '../../domain/ports/clock.ts';
-import { json, refusalReply, statusOf } from '../reply.ts';
+import { asRefusal, json, refusalReply, statusOf } from '../reply.ts';
 import type { Route, RouteDoc } from '../route.ts';
 
 /** The reference's codes for devices, each with its status. Where the reference blames itself for a caller's fault, the caller has it. */
@@ -26,33 +26,34 @@ export type DeviceWords = Partial<Record<OAuthErrorCode, Code>> & { otherwise: C
 
 export const deviceRefusal = z.object({ code: z.string(), message: z.string(), description: z.string(), traceId: z.string() });
 
-/** Refusals with the reference's body. What the reference has no code for has its HTTP status as one. */
+/** What kept us from knowing who calls: where it is a fault of ours, a list has a code of its own for it. */
+export const unidentified = (error: unknown): OAuthError => {
+  const refusal = asRefusal(error);
+  if (refusal.error !== 'server_error') return refusal;
+  return new OAuthError('server_error', 'the request could not be completed', { cause: error, reason: 'caller unknown' });
+};
+
+/** What a refusal is told as by a call with these words. What the reference has no code for has its HTTP status as one. */
+const told = (words: DeviceWords, { error, reason }: Pick<OAuthError, 'error' | 'reason'>) => {
+  // RFC 9449, section 7.1: at a resource it is about the token.
+  const ownStatus = error === 'invalid_dpop_proof' ? 401 : statusOf(error);
+  const code = reason === 'caller unknown' ? 'PDM-15005' : (words[error] ?? (ownStatus === 400 ? words.otherwise : null));
+  return code === null ? { code: String(ownStatus), status: ownStatus, message: STATUS_CODES[ownStatus] } : { code, ...PDM[code] };
+};
+
+/** Refusals with the reference's body. */
 export const makeDeviceRefuse =
   (words: DeviceWords, ids: Pick<Ids, 'uuid'>): NonNullable<Route['refuse']> =>
-  (refusal: OAuthError) => {
+  (refusal) => {
+    const { code, status, message } = told(words, refusal);
     const { headers } = refusalReply(refusal);
-    const code = codeOf(words, refusal.error);
-    const status = statusIn(code, refusal.error);
-    const { message } = code === null ? { message: STATUS_CODES[status] } : PDM[code];
-    const body = { code: code ?? String(status), message, description: refusal.message, traceId: ids.uuid() };
+    const body = { code, message, description: refusal.message, traceId: ids.uuid() };
     return json(status, body, { ...headers, ...(status === 401 && { 'WWW-Authenticate': 'Basic realm="Countersign"' }) });
   };
 
 /** The part of a route's description that follows from its words. */
 export const deviceRefusalDoc = (words: DeviceWords, errors: readonly OAuthErrorCode[]): Pick<RouteDoc, 'errors' | 'refusal'> => {
   const all: OAuthErrorCode[] = [...new Set<OAuthErrorCode>([...errors, 'method_not_allowed', 'server_error', 'temporarily_unavailable'])];
-  const status = Object.fromEntries(
-    all.map((error) => {
-      return [error, statusIn(codeOf(words, error), error)];
-    }),
-  );
+  const status = Object.fromEntries(all.map((error) => [error, told(words, { error, reason: undefined }).status]));
   return { errors: all, refusal: { schema: deviceRefusal, status } };
 };
-
-const codeOf = (words: DeviceWords, error: OAuthErrorCode): Code | null =>
-  words[error] ?? (ownStatus(error) === 400 ? words.otherwise : null);
-
-const statusIn = (code: Code | null, error: OAuthErrorCode): number => (code === null ? ownStatus(error) : PDM[code].status);
-
-// RFC 9449, section 7.1: at a resource it is about the token.
-const ownStatus = (error: OAuthErrorCode): number => (error === 'invalid_dpop_proof' ? 401 : statusOf(error));

@@ -9,7 +9,7 @@ import { json } from '../reply.ts';
 import type { Handler, Route, RouteDoc } from '../route.ts';
 import type { Bearer } from '../tpp/bearer.ts';
 import type { UserOf } from '../user-of.ts';
-import { answerRefusalDoc, refuseAnswerReply, refused, statusRefusalDoc } from './answer-words.ts';
+import { answerRefusal, answerRefusalDoc, refused, statusRefusal, statusRefusalDoc } from './answer-words.ts';
 import { type AuthenticateDeps, AuthResponse, authenticateHandler } from './authenticate.ts';
 import { phoneDeviceRoutes } from './device-routes.ts';
 import { discoveryDataRoutes } from './discovery-data.ts';
@@ -20,7 +20,7 @@ import { makeEndReplacedPhones } from './replaced-phones.ts';
 import { makeAdministrator, makeSignedIn } from './signed-in.ts';
 import { inTenantForms } from './tenant-forms.ts';
 
-interface Deps extends Omit<AuthenticateDeps, 'phoneKeys'> {
+interface Deps extends Omit<AuthenticateDeps, 'phoneKeys' | 'tenantDomain'> {
   signIn: CallSignIn;
   bearer: Bearer;
   directory: PsuDirectory;
@@ -46,7 +46,7 @@ export const phoneRoutes = (deps: Deps): Route[] => {
   };
   const authenticate = (path: string): Route => ({
     ...{ method: 'POST', path, doc: authenticateDoc, hot: true },
-    ...{ handle: authenticateHandler(common), refuse: refuseAnswerReply },
+    ...{ handle: authenticateHandler(common), refuse: (refusal) => answerRefusal(refusal) },
   });
   return inTenantForms(
     [
@@ -54,7 +54,7 @@ export const phoneRoutes = (deps: Deps): Route[] => {
       ...phoneDeviceRoutes(common),
       authenticate('/api/openbanking/ciba/push-auth/authenticate'),
       authenticate('/push-auth/authenticate'),
-      { method: 'GET', path: '/push-auth/check-status', doc: checkStatusDoc, handle: checkStatus(deps), refuse: refuseAnswerReply },
+      { method: 'GET', path: '/push-auth/check-status', doc: checkStatusDoc, handle: checkStatus(deps), refuse: statusRefusal },
     ],
     tenantDomain,
   );

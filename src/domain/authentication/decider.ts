@@ -29,6 +29,6 @@ export const fail =
   (state) =>
     state.status === 'absent' ? [{ type: 'AuthenticationFailed', data }] : [];
 
-/** Who is signed in to answer requests of the back channel, until then; null for nobody. */
+/** Who is signed in by a browser to answer requests of the back channel, until then; null for nobody. */
 export const signedIn = (state: Authentication, at: number, seconds: number): string | null =>
-  state.status === 'succeeded' && state.flow === 'ciba' && at < state.at + seconds ? state.psuId : null;
+  state.status === 'succeeded' && state.flow === 'ciba' && state.step === 'basic' && at < state.at + seconds ? state.psuId : null;

@@ -18,14 +18,33 @@ const failed = attempt.extend({
   /** `other_psu`: the request was for somebody else. */
   reason: z.enum(['wrong_credentials', 'other_psu']),
 });
+const byStep = {
+  /** `push`: a phone signed an answer to what it was told of the request. */
+  step: z.enum(['basic', 'push']),
+  /** The phone; null for a user name and a password. */
+  deviceId: z.string().nullable(),
+};
+const succeededV2 = succeeded.extend(byStep);
+const failedV2 = failed.extend({
+  ...byStep,
+  /** `challenge`: the answer was to another push; `ended`: nobody waited for it any more. */
+  reason: z.enum(['wrong_credentials', 'other_psu', 'challenge', 'ended']),
+});
+const failedV3 = failedV2.extend({
+  /** `number`: the PSU did not know the number that the application shows. */
+  reason: z.enum(['wrong_credentials', 'other_psu', 'challenge', 'ended', 'number']),
+});
+const byPassword = <V1>(v1: V1) => ({ ...v1, deviceId: null });
 
 /**
- * What becomes of one attempt to sign in. The id of one that succeeded in a browser is SHA-256 of the secret that the browser got for it;
- * what was typed stands nowhere.
+ * What becomes of one attempt to sign in. The id of one that succeeded in a browser is SHA-256 of the secret that the browser got for it,
+ * and that of one by a phone is the id of the event that says what the phone answered; what was typed stands nowhere.
  */
 export const authenticationEvents = defineEvents('authentication', {
-  AuthenticationSucceeded: versioned(succeeded),
-  AuthenticationFailed: versioned(failed),
+  AuthenticationSucceeded: versioned(succeeded).next(succeededV2, byPassword),
+  AuthenticationFailed: versioned(failed)
+    .next(failedV2, byPassword)
+    .next(failedV3, (v2) => v2),
 });
 export type AuthenticationEvents = typeof authenticationEvents;
 export type AuthenticationFact = FactOf<AuthenticationEvents>;

@@ -81,6 +81,10 @@ const cancelledV2 = z.strictObject({
   at: z.int(),
 });
 
+const refusedAnswer = z.strictObject({ deviceId: z.string(), reason: z.enum(['challenge', 'device', 'ended']), at: z.int() });
+/** `number`: an approval brought another number than the application shows. */
+const refusedAnswerV2 = refusedAnswer.extend({ reason: z.enum(['challenge', 'device', 'ended', 'number']) });
+
 /** What happens to one CIBA request. Its id is the hash of its auth_req_id, which itself is kept sealed at most. */
 export const cibaRequestEvents = defineEvents('cibaRequest', {
   CibaRequestReceived: versioned(received, asked).next(
@@ -101,7 +105,7 @@ export const cibaRequestEvents = defineEvents('cibaRequest', {
   CibaRequestDenied: versioned(answered, evidence).next(answeredV2, byDevice, denialV2, (v1) => v1),
   CibaRequestCancelled: versioned(cancelled).next(cancelledV2, (v1) => v1),
   /** A signed answer that was none to what its device was shown of this request. */
-  AnswerRefused: versioned(z.strictObject({ deviceId: z.string(), reason: z.enum(['challenge', 'device', 'ended']), at: z.int() })),
+  AnswerRefused: versioned(refusedAnswer).next(refusedAnswerV2, (v1) => v1),
   CibaRequestExpired: versioned(z.strictObject({ at: z.int() })),
   CibaRequestRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
 });

@@ -1,7 +1,7 @@
 import type { Decider, Decision } from '../decider.ts';
 import { OAuthError } from '../oauth-error.ts';
 import { type ClientEvents, clientEvents } from './events.ts';
-import { type ClientMetadata, checkMetadata } from './metadata.ts';
+import { type ClientMetadata, checkMetadata, withImplied } from './metadata.ts';
 
 export type Client =
   | { status: 'absent' }
@@ -58,7 +58,7 @@ export const replaceOwn =
     const revised = revise(state.metadata);
     if (isSame(revised, state.metadata)) return [];
     if (revised.profile !== state.metadata.profile) throw new OAuthError('invalid_client_metadata', 'a client does not change its profile');
-    const held = rightsOf(state.metadata);
+    const held = rightsOf(withImplied(state.metadata));
     if (rightsOf(revised).some((right) => !held.includes(right)))
       throw new OAuthError(
         'invalid_client_metadata',

@@ -20,6 +20,7 @@ export const OWN_WORDS: ErrorWords = { request: {}, poll: {} };
 export const REFERENCE_WORDS: ErrorWords = {
   request: {
     hint: { error: 'unauthorized_user' },
+    'request object old': { description: 'Request Object nbf claim is too old.' },
     unknown_user_id: { error: 'unauthorized_user' },
     missing_user_code: { error: 'unauthorized_user' },
     invalid_user_code: { error: 'unauthorized_user' },

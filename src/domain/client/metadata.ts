@@ -96,7 +96,13 @@ const SUBJECT_MEMBERS = [
   'tls_client_auth_san_email',
 ] as const;
 
-/** Metadata that its profile allows, or `invalid_client_metadata` with the reason. */
+/** The metadata with what its profile implies: clients of the reference ask for `openid`, and do not name it when they register. */
+export const withImplied = (metadata: ClientMetadata): ClientMetadata => {
+  const implied = profileOf(metadata).registration === 'reference' && !metadata.scope.split(' ').includes('openid');
+  return implied ? { ...metadata, scope: `openid ${metadata.scope}` } : metadata;
+};
+
+/** Metadata that its profile allows, with what it implies, or `invalid_client_metadata` with the reason. */
 export const checkMetadata = (metadata: ClientMetadata): ClientMetadata => {
   const profile = profileOf(metadata);
   const {
@@ -147,5 +153,5 @@ export const checkMetadata = (metadata: ClientMetadata): ClientMetadata => {
   const redirecting = grants.includes('authorization_code');
   refuseIf(redirecting !== responses.length > 0, 'response_types and the grant type authorization_code belong together');
   refuseIf(redirecting !== redirects.length > 0, 'redirect_uris and the grant type authorization_code belong together');
-  return metadata;
+  return withImplied(metadata);
 };

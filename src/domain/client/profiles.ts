@@ -66,13 +66,17 @@ export interface Profile {
   hintWithTenant: boolean;
   /** Whether a poll after the end of a request is told of that rather than of the answer. */
   expiryFirst: boolean;
+  /** Whether a poll that came too soon is told so though the PSU has approved. */
+  slowDownFirst: boolean;
+  /** Whether an answer by a phone is published as a sign-in besides, as the reference's authentication script does it. */
+  publishesPushSignIns: boolean;
   /** The words of refusals. */
   errorWords: ErrorWords;
   /** What the callback of a subscription is sent: a bare security event token (RFC 8935, section 2.1), or what the reference sends. */
   eventCallback: 'RFC 8935' | 'reference';
   /**
    * What a registration answers and which redirect URIs it has: as RFC 7591 says, or as the reference does, which registers all of those of
-   * the software statement, and keeps a notification endpoint that nobody calls.
+   * the software statement, keeps a notification endpoint that nobody calls, implies the scope `openid`, and is read with an access token too.
    */
   registration: 'RFC 7591' | 'reference';
   /** What holds for clients that register themselves. */
@@ -107,6 +111,8 @@ const fapi = {
   slowDownSeconds: 5,
   hintWithTenant: false,
   expiryFirst: false,
+  slowDownFirst: false,
+  publishesPushSignIns: false,
   errorWords: OWN_WORDS,
   eventCallback: 'RFC 8935',
   registration: 'RFC 7591',
@@ -150,6 +156,8 @@ export const PROFILES = {
     slowDownSeconds: 3,
     hintWithTenant: true,
     expiryFirst: true,
+    slowDownFirst: true,
+    publishesPushSignIns: true,
     errorWords: REFERENCE_WORDS,
     eventCallback: 'reference',
     registration: 'reference',

@@ -7,6 +7,8 @@ export interface ResourceCall {
   consentId: string;
   clientId: string;
   psuId: string;
+  /** Null where the gateway does not tell it. */
+  method: string | null;
   /** The path below the base of the API, without its query. */
   path: string;
   /** Null for a call without a body. */
@@ -56,12 +58,19 @@ const contentRefusal = ({ content }: LodgedConsent, call: ResourceCall, parts: C
     case 'vrp':
       return paymentRefusal('domestic-vrp', call, parts, isAgreedVrp);
     case 'funds-confirmation':
-      return call.path === '/funds-confirmations' ? null : PATH;
+      if (call.path !== '/funds-confirmations' || !isBy('POST', call)) return PATH;
+      return namesOther(call) ? OTHER_CONTENT : null;
     // What a request without a consent reference asks for names no permissions.
     case 'scope':
       return PERMISSION;
   }
 };
+
+/** Whether a call names another consent than its own, in its body or in its path. What stands for an id in a template names none. */
+const namesOther = ({ consentId, body }: ResourceCall, inPath: string = consentId): boolean =>
+  (inPath !== consentId && !PLACEHOLDER.test(inPath)) || (dataOf(body)?.['ConsentId'] ?? consentId) !== consentId;
+
+const isBy = (method: 'GET' | 'POST', call: ResourceCall): boolean => call.method === null || call.method === method;
 
 /** The resources below an account, or of all accounts at once, and the permissions of which one is needed (Read/Write API 3.1). */
 const ACCOUNT_RESOURCES: Readonly<Record<string, readonly string[]>> = {
@@ -84,11 +93,12 @@ const PLACEHOLDER = /^\{.*\}$/;
 
 const accountsRefusal = (
   { permissions }: Extract<ConsentContent, { kind: 'account-access' }>,
-  { path }: ResourceCall,
+  call: ResourceCall,
   { accountIds }: ConsentParts,
 ): AccessRefusal | null => {
+  const { path } = call;
   const needed = permissionsFor(path);
-  if (needed === null) return PATH;
+  if (needed === null || !isBy('GET', call)) return PATH;
   if (!needed.some((permission) => permissions.includes(permission))) return PERMISSION;
   const [, accountId] = ONE_ACCOUNT.exec(path) ?? [];
   // A gateway that names the resource by its template does not tell the account.
@@ -128,25 +138,24 @@ type Json = Readonly<Record<string, unknown>> | null;
 /** Whether what is sent is what was agreed to, beside its initiation. */
 type Agreed = (sent: Json, agreed: Json, at: number) => boolean;
 
-/** The payment itself, its state, and whether there are funds for it; one that is sent must be the one that was agreed to. */
-const paymentRefusal = (
-  name: string,
-  { consentId, path, body, at }: ResourceCall,
-  parts: ConsentParts,
-  isAgreed: Agreed = () => true,
-): AccessRefusal | null => {
-  const [, resource, paymentId, detail] = /^\/([a-z-]+)(?:\/([^/]+)(?:\/([a-z-]+))?)?$/.exec(path) ?? [];
+/** The payment itself, its state, and whether there are funds for it: of this consent. One that is sent must be the one that was agreed to. */
+const paymentRefusal = (name: string, call: ResourceCall, parts: ConsentParts, isAgreed: Agreed = () => true): AccessRefusal | null => {
+  const { path, body, at } = call;
+  const [, resource, id, detail] = /^\/([a-z-]+)(?:\/([^/]+)(?:\/([a-z-]+))?)?$/.exec(path) ?? [];
   const isPayment = resource === `${name}s` && (detail === undefined || detail === 'payment-details' || detail === 'report-file');
   const isFunds = resource === `${name}-consents` && detail === 'funds-confirmation';
-  if (!isPayment && !isFunds) return PATH;
-  if (!isPayment) return null;
-  // Without an id the payment is sent, not looked at.
-  if (body === null) return paymentId === undefined ? OTHER_CONTENT : null;
+  // Without an id the payment is sent, not looked at; whether there are funds is asked with the amount where it varies.
+  const isSent = isPayment && id === undefined;
+  const method = isSent || (isFunds && name === 'domestic-vrp') ? 'POST' : 'GET';
+  if (!(isPayment || isFunds) || !isBy(method, call)) return PATH;
+  if (namesOther(call, isFunds ? id : undefined)) return OTHER_CONTENT;
+  return !isSent || isAgreedPayment(body, at, parts.receipt(), isAgreed) ? null : OTHER_CONTENT;
+};
+
+const isAgreedPayment = (body: Json, at: number, receipt: Receipt | null, isAgreed: Agreed): boolean => {
   const data = dataOf(body);
-  const receipt = parts.receipt();
-  const agreed = receipt !== null && sameJson(data?.['Initiation'], receipt.Data['Initiation']) && isAgreed(data, receipt.Data, at);
-  const ofConsent = (data?.['ConsentId'] ?? consentId) === consentId;
-  return agreed && ofConsent && sameJson(body['Risk'] ?? {}, receipt.Risk) ? null : OTHER_CONTENT;
+  if (body === null || receipt === null || !sameJson(data?.['Initiation'], receipt.Data['Initiation'])) return false;
+  return isAgreed(data, receipt.Data, at) && sameJson(body['Risk'] ?? {}, receipt.Risk);
 };
 
 /** Whether a variable recurring payment is one of those that were agreed to. */
@@ -183,4 +192,4 @@ const amountIn = (within: unknown, name: string): { currency: unknown; units: bi
 const objectOf = (value: unknown): Readonly<Record<string, unknown>> | null =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
 
-const dataOf = (body: Readonly<Record<string, unknown>>) => objectOf(body['Data']);
+const dataOf = (body: Json): Json => objectOf(body?.['Data']);

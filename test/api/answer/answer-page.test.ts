@@ -231,6 +231,14 @@ describe('the page', () => {
     expect((await signIn(at, out, 'bob')).heading).toBe('What waits for your answer');
   });
 
+  test('takes a user name with the tenant behind it', async () => {
+    const at = browser(tested.url);
+    const named = (name: string, page: Awaited<ReturnType<Browser['get']>>) => signIn(at, page, name, 'bob');
+    const wrong = await named('bob@bank.example', await at.get(PAGE));
+    expect(wrong.status).toBe(400);
+    expect((await named('bob@carbon.super', wrong)).heading).toBe('What waits for your answer');
+  });
+
   test('says nothing of who exists', async () => {
     const at = browser(tested.url);
     const page = await at.get(PAGE);

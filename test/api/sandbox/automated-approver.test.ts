@@ -8,9 +8,11 @@ import { detailTypes } from '../../../src/domain/authorization-details/registere
 import { CIBA_GRANT } from '../../../src/domain/client/metadata.ts';
 import { standingClock } from '../../support/clock.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
-import { sendForm } from '../../support/http.ts';
+import { sendForm, sendJson } from '../../support/http.ts';
+import { recorded } from '../../support/log.ts';
 import { temporaryFolder } from '../../support/served.ts';
 import { ask, secretTpp } from '../../support/tpp.ts';
+import { type PushData, registerPhone } from '../../wso2/support/phone.ts';
 
 const open: TestEngine[] = [];
 afterEach(async () => {
@@ -82,6 +84,20 @@ describe('the automated approver', () => {
     await act(authReqId, 'allow');
     expect((await act(authReqId, 'deny')).status).toBe(409);
     expect((await act(authReqId, 'allow')).status).toBe(200);
+  });
+
+  test('tells what phones of the reference were told', async () => {
+    const { tested, auth } = await started();
+    const pushesOf = async (authReqId: string) => (await sendJson(tested, 'GET', `/sandbox/ciba/${authReqId}/pushes`)).json();
+    const authorization = `Basic ${btoa('alice:alice')}`;
+    const discovered = await sendJson(tested, 'GET', '/api/openbanking/ciba/push-auth/discovery-data', undefined, { authorization });
+    const phone = await registerPhone((await discovered.json()) as Parameters<typeof registerPhone>[0]);
+    const { authReqId, requestId } = await ask(tested, auth);
+    await recorded(tested, 'ConsentRetrieved', `cibaRequest-${requestId}`);
+    const { pushes } = (await pushesOf(authReqId)) as { pushes: PushData[] };
+    expect(pushes).toEqual([expect.objectContaining({ deviceId: phone.deviceId, challenge: expect.any(String) })]);
+    expect((await phone.approve(pushes[0] as PushData)).status).toBe(202);
+    expect(await pushesOf('x'.repeat(43))).toMatchObject({ error: 'not_found' });
   });
 
   test('is not there unless it is asked for', async () => {

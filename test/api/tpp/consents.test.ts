@@ -272,7 +272,11 @@ describe('x-fapi-interaction-id', () => {
     expect((await Promise.all(answers)).map(idOf)).toEqual(answers.map(() => id));
   });
 
-  test.each([undefined, 'no-uuid', '<script>', `${id}${id}`])('is a fresh one when the call has %s', async (given) => {
+  test.each(['93bac548d2de4546b106880a5018460d', 'TPP_7.interaction-1', 'x'.repeat(128)])('may be any token: %s', async (given) =>
+    expect(idOf(await read(consentId, { ...own, 'x-fapi-interaction-id': given }))).toBe(given),
+  );
+
+  test.each([undefined, 'two words', '<script>', 'a, b', 'x'.repeat(129)])('is a fresh one when the call has %s', async (given) => {
     const ask = () => read(consentId, { ...own, ...(given !== undefined && { 'x-fapi-interaction-id': given }) });
     const [one, two] = [idOf(await ask()), idOf(await ask())];
     expect([one, two]).toEqual([expect.stringMatching(UUID), expect.stringMatching(UUID)]);

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { systemIds } from '../../../src/adapters/clock.ts';
 import { jwsReader } from '../../../src/adapters/jose/jws-reader.ts';
-import { sqliteReplayGuard } from '../../../src/adapters/replay-guard.ts';
+import { localLimits } from '../../../src/adapters/limits/local.ts';
 import { DPOP_ALGS, makeDpop } from '../../../src/api/tpp/dpop.ts';
 import { standingClock } from '../../support/clock.ts';
 import { corrupted, forgeJws, type TestKey, testKey, withClaims } from '../../support/jws.ts';
@@ -14,16 +14,16 @@ type Parts = { key?: TestKey; header?: object; claims?: object };
 type Given = { path?: string; accessToken?: string; proof?: string | string[] };
 
 const time = standingClock();
-const replayGuard = sqliteReplayGuard(':memory:', time.clock);
-afterAll(() => replayGuard.close());
+const limits = localLimits(':memory:', time);
+afterAll(() => limits.close());
 
 const ISSUER = 'https://bank.example:9446';
 const surface = { issuer: ISSUER, mtlsBase: 'https://bank.example:9447' };
-const dpop = makeDpop({ jws: jwsReader, replayGuard, clock: time.clock, ids: systemIds, surface });
+const dpop = makeDpop({ jws: jwsReader, limits, clock: time.clock, ids: systemIds, surface });
 // As in production behind a gateway: a base without a port.
 const atDefaultPort = makeDpop({
   jws: jwsReader,
-  replayGuard,
+  limits,
   clock: time.clock,
   ids: systemIds,
   surface: { issuer: 'https://bank.example', mtlsBase: 'https://mtls.bank.example' },

@@ -1,15 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { Subject } from 'rxjs';
+import { filter, firstValueFrom, Subject } from 'rxjs';
 import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
 import { psuKeys } from '../../../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../../../src/adapters/keys/signing-keys.ts';
+import { localLimits } from '../../../src/adapters/limits/local.ts';
 import { longPolls, preferredWait } from '../../../src/api/tpp/long-polls.ts';
 import { trustingFetch } from '../../../src/demo/trusting-fetch.ts';
 import { CIBA_GRANT } from '../../../src/domain/client/metadata.ts';
-import type { StoredEvent } from '../../../src/domain/ports/event-store.ts';
+import type { EventStore, StoredEvent } from '../../../src/domain/ports/event-store.ts';
+import type { Limits } from '../../../src/domain/ports/limits.ts';
 import type { Ports } from '../../../src/engine.ts';
+import type { Applied } from '../../../src/projections/runner.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
 import { type TestDevice, testDevice } from '../../support/device.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
@@ -197,6 +200,46 @@ describe('a poll that prefers to wait', () => {
     const waiting = poll(two, auth, authReqId);
     await phone.decide(requestId, 'approved');
     expect((await waiting).status).toBe(200);
+  });
+
+  test('has its tokens also when the PSU approves while another process is asked about its pace', async () => {
+    const local = localLimits(':memory:', { clock: time.clock, nowMs: time.nowMs });
+    let meanwhile = async () => undefined as unknown;
+    const tooSoon: Limits['tooSoon'] = async (...args) => {
+      await meanwhile();
+      return local.tooSoon(...args);
+    };
+    const tested = await start({}, { limits: { ...local, tooSoon } });
+    const [auth, phone] = await tppAndPhone(tested);
+    const { authReqId, requestId } = await ask(tested, auth);
+    meanwhile = async () => {
+      await phone.decide(requestId, 'approved');
+      await tested.engine.readModels.reached(await tested.ports.store.head());
+    };
+    expect((await poll(tested, auth, authReqId)).status).toBe(200);
+    local.close();
+  });
+
+  test('has its tokens also when it comes between the answer and what that makes of the consent', async () => {
+    const store = inMemoryEventStore();
+    const held = Promise.withResolvers<void>();
+    let holding = false;
+    const append: EventStore['append'] = async (stream, ...rest) => {
+      if (holding && stream.startsWith('consent-')) await held.promise;
+      return store.append(stream, ...rest);
+    };
+    const tested = await start({}, { store: { ...store, append } });
+    const [auth, phone] = await tppAndPhone(tested);
+    const { authReqId, requestId } = await ask(tested, auth);
+    holding = true;
+    const answering = phone.decide(requestId, 'approved');
+    const isAnswered = ({ events }: Applied) => events.some(({ type }) => type === 'CibaRequestApproved');
+    await firstValueFrom(tested.engine.projections.applied.pipe(filter(isAnswered)));
+    expect((await poll(tested, auth, authReqId, {})).body['error']).toBe('authorization_pending');
+    const waiting = poll(tested, auth, authReqId);
+    held.resolve();
+    expect((await waiting).status).toBe(200);
+    await answering;
   });
 
   test('counts as one poll: what comes meanwhile is too soon', async () => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../../src/adapters/clock.ts';
 import { sqliteEventStore } from '../../../src/adapters/event-store/sqlite.ts';
 import { temporarySigningKeys } from '../../../src/adapters/keys/signing-keys.ts';
-import { sqliteReplayGuard } from '../../../src/adapters/replay-guard.ts';
+import { localLimits } from '../../../src/adapters/limits/local.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
 import { expectRefusal, sendForm } from '../../support/http.ts';
@@ -241,9 +241,9 @@ describe('a jti across a restart', () => {
   });
 
   const start = async () => {
-    const replayGuard = sqliteReplayGuard(join(folder, 'replay.sqlite'), systemClock);
-    const engine = await testEngine({ store: sqliteEventStore(join(folder, 'log.sqlite')), replayGuard, signer });
-    stops.push(() => engine.close().then(replayGuard.close));
+    const limits = localLimits(join(folder, 'replay.sqlite'), { clock: systemClock });
+    const engine = await testEngine({ store: sqliteEventStore(join(folder, 'log.sqlite')), limits, signer });
+    stops.push(() => engine.close().then(limits.close));
     return engine;
   };
   const statusOf = async (engine: TestEngine, clientId: string, jti: string) => {

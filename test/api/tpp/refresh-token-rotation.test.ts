@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
 import { sqliteEventStore } from '../../../src/adapters/event-store/sqlite.ts';
 import { CIBA_GRANT } from '../../../src/domain/client/metadata.ts';
-import type { EventStore } from '../../../src/domain/ports/event-store.ts';
+import { type EventStore, StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
 import { type TestDevice, testDevice } from '../../support/device.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
@@ -151,6 +151,24 @@ describe('a refresh token of the profile plain', () => {
     bank.time.pass(3600);
     next = await refreshed(bank, next.refresh_token);
     expect(await isActive(bank, next.access_token)).toBe(true);
+  });
+
+  test('is not used up by calls that failed, nor by those of others', async () => {
+    let isAway = false;
+    const store = inMemoryEventStore();
+    const read: EventStore['read'] = async (...args) => {
+      if (isAway && args[0].startsWith('grant-')) throw new StoreUnavailable();
+      return store.read(...args);
+    };
+    const moody = await started({ ...store, read });
+    const { refresh_token: token } = await granted(moody);
+    const other = { ...moody, auth: await secretTpp(moody.tested) };
+    isAway = true;
+    for (let use = 1; use <= 121; use += 1) expect((await send(moody, token)).status).toBe(503);
+    isAway = false;
+    for (let use = 1; use <= 121; use += 1) expect((await send(other, token)).status).toBe(400);
+    await refreshed(moody, token);
+    await moody.tested.close();
   });
 
   test('stands nowhere in the log', async () => {

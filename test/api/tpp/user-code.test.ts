@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { filePsuDirectory } from '../../../src/adapters/psu-directory/file.ts';
 import { hashPassword } from '../../../src/adapters/psu-directory/password.ts';
+import { OAuthError } from '../../../src/domain/oauth-error.ts';
 import { type StandingClock, standingClock } from '../../support/clock.ts';
 import { type TestEngine, testEngine } from '../../support/engine.ts';
 import { expectRefusal, sendForm } from '../../support/http.ts';
@@ -66,6 +67,25 @@ describe('guesses', () => {
   test('that are right cost nothing', async () => {
     for (let round = 0; round < 8; round += 1) await accepts({ login_hint: 'alice', user_code: '2468' });
   });
+});
+
+test('codes that the directory could not look at are no guesses', async () => {
+  const { directory } = tested.ports;
+  let isAway = true;
+  const userCodeFits: typeof directory.userCodeFits = async (...args) => {
+    if (isAway) throw new OAuthError('temporarily_unavailable', 'the directory is away');
+    return directory.userCodeFits(...args);
+  };
+  const away = await testEngine({ directory: { ...directory, userCodeFits } });
+  const client = await secretTpp(away, { backchannel_user_code_parameter: true });
+  const statusOf = async (user_code: string) =>
+    (await sendForm(away, '/oauth2/ciba', { ...client, scope: 'openid', login_hint: 'alice', user_code })).status;
+  const statuses = [];
+  for (let time = 0; time < 7; time += 1) statuses.push(await statusOf('2468'));
+  isAway = false;
+  for (const code of ['1', '2', '3', '4', '2468', '5', '2468']) statuses.push(await statusOf(code));
+  await away.close();
+  expect(statuses).toEqual([...Array(7).fill(503), 400, 400, 400, 400, 200, 400, 400]);
 });
 
 test('a request that a wrong code refuses takes no place of those that may wait', async () => {

@@ -117,8 +117,11 @@ export const makeIntents = ({ decide, load, readModels, sealer, clock, ids, perm
     async uploadIntentFile(owner: Owner, consentId: string, file: string): Promise<void> {
       const state = await ownConsent(owner, consentId);
       const digest = ids.hash(file);
-      if (file === '' || fileHashOf(receiptOf(state, sealer)?.Data) !== digest)
-        throw new OAuthError('invalid_request', 'the file is not the one that FileHash is of', { reason: 'consent mismatch' });
+      if (file === '' || fileHashOf(receiptOf(state, sealer)?.Data) !== digest) {
+        // What stands for bytes that are no UTF-8.
+        const why = file.includes('\ufffd') ? ': it must be UTF-8' : '';
+        throw new OAuthError('invalid_request', `the file is not the one that FileHash is of${why}`, { reason: 'consent mismatch' });
+      }
       const data = { digest, size: Buffer.byteLength(file), at: clock() };
       await decide(consent, consentId, uploadFile(data, file), commandOf(owner.actor, consentId));
     },

@@ -53,10 +53,11 @@ export const representation = (consentId: string, state: LodgedConsent, receipt:
 };
 export type Representation = ReturnType<typeof representation>;
 
-// FAPI 1 Baseline, section 6.2.1-11: what the client sent comes back, or an id of our own.
+// FAPI 1 Baseline, section 6.2.1-11: what the client sent comes back if it is a token (RFC 9110, section 5.6.2), or an id of our own.
+const TOKEN = /^[\w!#$%&'*+.^`|~-]{1,128}$/;
 const interactionId = ({ headers }: Call): { 'x-fapi-interaction-id': string } => {
   const given = headers['x-fapi-interaction-id'];
-  const usable = typeof given === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given);
+  const usable = typeof given === 'string' && TOKEN.test(given);
   return { 'x-fapi-interaction-id': usable ? given : randomUUID() };
 };
 

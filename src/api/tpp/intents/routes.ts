@@ -7,7 +7,9 @@ import { INTENT_TYPES } from './intent-types.ts';
 import type { Intents } from './intents.ts';
 import { serveIntents } from './serve-intents.ts';
 
-const headers = z.object({ 'x-fapi-interaction-id': z.guid().optional().describe('comes back with the answer') });
+const headers = z.object({
+  'x-fapi-interaction-id': z.string().optional().describe('a token, of 128 characters at most: comes back with the answer'),
+});
 
 /** Lodging, reading and deleting consents of every type, and the files of those that have one (Open Banking Read/Write API 3.1). */
 export const intentRoutes = ({ bearer, intents, issuer }: { bearer: Bearer; intents: Intents; issuer: string }): Route[] =>
