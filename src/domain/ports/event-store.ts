@@ -13,6 +13,8 @@ export interface NewEvent {
   type: string;
   /** The version of the schema that `data` follows. */
   version: number;
+  /** The lowest version whose readers can read it, ignoring what is new; only its own ones if not given. */
+  compatibleFrom?: number | undefined;
   actor: Actor;
   /** The same for all events of one story: the consent's id where there is one. */
   correlationId: string;
@@ -31,7 +33,10 @@ export interface StoredEvent extends NewEvent {
   revision: number;
   /** Place in the store: an integer that grows in commit order. A store of one machine leaves no gap: 1, 2, 3 … */
   position: number;
-  /** Epoch milliseconds of the commit; never smaller than that of the event before it. */
+  /**
+   * Epoch milliseconds of the commit. In a store of one machine never smaller than that of the event before it; in a cluster it is what the
+   * clock of its leader said, and another leader's may be behind.
+   */
   recordedAt: number;
 }
 
@@ -68,6 +73,25 @@ export class StoreStopped extends Error {
 }
 
 /**
+ * The store could not be reached in time. Of an append it is not known whether it was kept; repeating it, with the same ids at the same
+ * expected revision, is safe. The store goes on: a later call may succeed.
+ */
+export class StoreUnavailable extends Error {
+  constructor(options?: ErrorOptions) {
+    super('the event store could not be reached in time', options);
+    this.name = 'StoreUnavailable';
+  }
+}
+
+/** As many calls as are allowed are under way, and as many wait: this one was not begun. */
+export class StoreBusy extends Error {
+  constructor() {
+    super('the event store has more calls waiting than it can take');
+    this.name = 'StoreBusy';
+  }
+}
+
+/**
  * The log. One contract suite (`test/adapters/event-store.contract.ts`) holds every adapter to these promises:
  *
  * - Order: all events stand in one order, that of their positions; `read`, `readAll` and `follow` show it to everybody.
@@ -91,5 +115,15 @@ export interface EventStore {
    * The first page with `caughtUp` marks the border. Errors when the store stops; ends when it is closed.
    */
   follow(afterPosition: number): Observable<Page>;
+  /**
+   * Of a store that bounds what it takes: the calls under way and waiting, as a share of those that may be under way at once. From 1 on calls
+   * wait, at 2 they are refused with `StoreBusy`.
+   */
+  pressure?(): number;
+  /**
+   * Of a store that lives in this process: rejects while it takes no appends. One that is elsewhere does not know; it can be reached if
+   * `head` answers.
+   */
+  writable?(): Promise<void>;
   close(): Promise<void>;
 }
