@@ -7,16 +7,20 @@ interface SandboxKey {
   privateJwk: JsonWebKey;
 }
 
-/** The keys of the sandbox devices, one of each PSU, in a file that only its owner may read. */
+/**
+ * The keys of the sandbox devices, one of each PSU, in a file that only its owner may read. It is read again each time: several processes
+ * may have it.
+ */
 export const sandboxKeyFile = (file: string) => {
-  const keys = new Map<string, SandboxKey>(existsSync(file) ? Object.entries(JSON.parse(readFileSync(file, 'utf8'))) : []);
+  const read = () => new Map<string, SandboxKey>(existsSync(file) ? Object.entries(JSON.parse(readFileSync(file, 'utf8'))) : []);
   return {
-    get: (psuId: string): SandboxKey | undefined => keys.get(psuId),
+    get: (psuId: string): SandboxKey | undefined => read().get(psuId),
     put(psuId: string, key: SandboxKey): void {
-      keys.set(psuId, key);
+      const keys = Object.fromEntries(read().set(psuId, key));
+      const written = `${file}.${process.pid}`;
       mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(`${file}.new`, `${JSON.stringify(Object.fromEntries(keys), null, 2)}\n`, { mode: 0o600 });
-      renameSync(`${file}.new`, file);
+      writeFileSync(written, `${JSON.stringify(keys, null, 2)}\n`, { mode: 0o600 });
+      renameSync(written, file);
     },
   };
 };

@@ -5,7 +5,8 @@ import type { Serving } from '../serve.ts';
 /** What `npm start` prints: where the engine is, whom to be, and a pair of calls: one asks, one polls. */
 export const banner = (config: Config, { sandbox, caFile }: Serving): string => {
   const { issuer, environment, server } = config;
-  const lines = [`Countersign serves ${issuer} (mTLS on port ${server.mtlsPort}), ${environment}, data in ${config.dataDir}`];
+  const by = server.workers === 1 ? '' : ` by ${server.workers} workers`;
+  const lines = [`Countersign serves ${issuer} (mTLS on port ${server.mtlsPort})${by}, ${environment}, data in ${config.dataDir}`];
   if (environment === 'development') lines.push('Not for production: certificates, keys and the sandbox were made here, by this engine.');
   if (sandbox !== null && caFile !== null) {
     const { clientId, clientSecret } = sandbox.client;

@@ -1,12 +1,13 @@
 import type { Config } from '../config.ts';
+import type { CatchUp } from '../projections/catch-up.ts';
 import { serve } from '../serve.ts';
 import { banner } from './banner.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** Serves until a signal comes, or until the engine cannot go on. A second signal stops at once; SIGUSR2 publishes new signing keys. */
-export const serveUntilStopped = async (config: Config): Promise<void> => {
-  const serving = await serve(config, { say: console.log });
+export const serveUntilStopped = async (config: Config, onCatchUp?: (progress: CatchUp) => void): Promise<void> => {
+  const serving = await serve(config, { say: console.log, onCatchUp });
   const rotate = () =>
     serving.engine.rotateSigningKeys({ kind: 'operator', id: 'signal' }).catch((error) => console.error('countersign:', error));
   process.on('SIGUSR2', rotate);

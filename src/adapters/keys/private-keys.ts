@@ -21,7 +21,7 @@ export interface PrivateKeys {
   /** Looks again: another process may have kept it. */
   find(kid: string): KeyObject | null;
   /** Makes those that another node has kept known to `find`, where that takes waiting. */
-  fetch?(kids: readonly string[]): Promise<void>;
+  load?(kids: readonly string[]): Promise<void>;
   /** Durable when it returns, or resolves. */
   keep(key: KeyObject): Promise<void> | void;
   erase(kid: string): void;

@@ -109,7 +109,7 @@ export const signerOver = (privateKeys: PrivateKeys, inUse: KeysByAlg = { ES256:
       return { kid: kidOf(key), jwk: publicJwkOf(key) };
     },
     holds: (kid) => privateKeys.find(kid) !== null,
-    fetch: async (kids) => privateKeys.fetch?.(kids),
+    load: async (kids) => privateKeys.load?.(kids),
     follow(keys, at) {
       use(keys, at);
       const all = OUR_ALGS.flatMap((alg) => keys[alg]);

@@ -1,14 +1,21 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Rows } from '../../domain/ports/rows.ts';
+import { sharedReads } from '../sqlite-reading.ts';
+
+const LOCKED_MS = 2000;
 
 /**
  * Read models in a SQLite file, or in memory. They can be rebuilt from the log, so a commit does not wait for the disk:
  * after a power cut they are a little older than the log, and catch up.
+ * A reader sees what another process has committed: all of it that was there when its turn of the event loop began.
  */
-export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {}): Rows => {
-  const db = new DatabaseSync(file, { readOnly });
+export const sqliteRows = (file: string | ':memory:', { shared }: Pick<Rows, 'shared'> = {}): Rows => {
+  const readOnly = shared === 'reader';
+  const db = new DatabaseSync(file, { readOnly, timeout: LOCKED_MS });
   // A page that changes often goes through the write-ahead log to the file once for many commits.
-  if (!readOnly) db.exec('pragma journal_mode=wal; pragma synchronous=normal; pragma cache_size=-65536; pragma wal_autocheckpoint=4000');
+  if (!readOnly)
+    db.exec(`pragma journal_mode=wal; pragma synchronous=normal; pragma temp_store=memory; pragma cache_size=-65536;
+      pragma wal_autocheckpoint=4000`);
   const statements = new Map<string, StatementSync>();
   const prepared = (sql: string): StatementSync => {
     const known = statements.get(sql);
@@ -20,12 +27,20 @@ export const sqliteRows = (file: string | ':memory:', { readOnly = false } = {})
   const [begin, commit] = [db.prepare('begin'), db.prepare('commit')];
   // A lone select takes and frees the locks of the file, which costs more than the select: inside a transaction it does not.
   if (!readOnly) begin.run();
+  const beginReading = readOnly ? sharedReads(db) : () => undefined;
   return {
+    ...(shared !== undefined && { shared }),
     run: (sql, ...values) => {
       prepared(sql).run(...values);
     },
-    all: <Row>(sql: string, ...values: (string | number | null)[]) => prepared(sql).all(...values) as Row[],
-    get: <Row>(sql: string, ...values: (string | number | null)[]) => prepared(sql).get(...values) as Row | undefined,
+    all: <Row>(sql: string, ...values: (string | number | null)[]) => {
+      beginReading();
+      return prepared(sql).all(...values) as Row[];
+    },
+    get: <Row>(sql: string, ...values: (string | number | null)[]) => {
+      beginReading();
+      return prepared(sql).get(...values) as Row | undefined;
+    },
     commit: () => {
       commit.run();
       begin.run();
