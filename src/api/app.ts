@@ -15,10 +15,17 @@ export const makeApp = (routes: readonly Route[], { serve, onFault }: { serve: S
     const none = notAllowed(there as [Route, ...Route[]]);
     place.all((req, res) => serve(none, {}, req.originalUrl, req, res));
   }
-  app.use(() => {
-    throw new OAuthError('not_found', 'there is nothing here');
-  });
+  app.use((req, res) => serve(NOWHERE, {}, req.originalUrl, req, res));
   return app.use(errorHandler(onFault));
+};
+
+/** Where nothing is: one name for all such paths, which may be any text of any caller. */
+const NOWHERE: Route = {
+  method: 'GET',
+  path: '(nothing)',
+  async handle() {
+    throw new OAuthError('not_found', 'there is nothing here');
+  },
 };
 
 const METHOD = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;

@@ -3,9 +3,13 @@ import type { ClientCertificate } from '../domain/client/certificate.ts';
 import { readText } from './body.ts';
 import { asRefusal, type Reply, refusalReply } from './reply.ts';
 import type { Call, Route } from './route.ts';
+import type { Gate } from './shedding.ts';
 
 /** Answers a request by its route. The only place where an error becomes a reply. */
 export type Serve = (route: Route, params: Call['params'], target: string, req: IncomingMessage, res: ServerResponse) => Promise<void>;
+
+/** Is told of every answer: how long it took in milliseconds, and whether the caller had asked to wait for it. */
+export type Answered = (route: Route, call: Call, reply: Reply, taken: { ms: number; waited: boolean }) => void;
 
 interface Reading {
   certificateOf(req: IncomingMessage): ClientCertificate | null;
@@ -22,6 +26,7 @@ class HttpCall implements Call {
   readonly params: Call['params'];
   readonly headers: Call['headers'];
   readonly text: () => Promise<string>;
+  clientId: string | undefined;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #reading: Reading;
@@ -32,6 +37,7 @@ class HttpCall implements Call {
     this.target = target;
     this.params = params;
     this.headers = req.headers;
+    this.clientId = undefined;
     this.#req = req;
     this.#res = res;
     this.#reading = reading;
@@ -50,31 +56,53 @@ class HttpCall implements Call {
     this.#closed ??= closedOf(this.#res);
     return this.#closed;
   }
+
+  /** Whether it was asked when the caller is gone: only who waits for something needs to know. */
+  get waited(): boolean {
+    return this.#closed !== undefined;
+  }
 }
 
-/** Serves with bodies of at most so many bytes, where a route names no other limit; what is no refusal is told to `onFault`. */
+/**
+ * Serves with bodies of at most so many bytes, where a route names no other limit, what the gate lets through; what is no refusal is told to
+ * `onFault`.
+ */
 export const makeServe = ({
   certificateOf,
   bodyBytes,
+  gate,
+  answered,
   onFault,
 }: {
   certificateOf(req: IncomingMessage): ClientCertificate | null;
   bodyBytes: number;
+  gate: Gate;
+  answered: Answered | undefined;
   onFault(error: unknown): void;
 }): Serve => {
   return async (route, params, target, req, res) => {
+    const began = answered === undefined ? 0 : performance.now();
     const call = new HttpCall(req, res, params, target, { certificateOf, bodyBytes: route.bodyBytes ?? bodyBytes });
+    const shed = gate(route);
     let reply: Reply;
     try {
+      if (shed !== null) throw shed;
       reply = await route.handle(call);
     } catch (error) {
       const refusal = asRefusal(error);
       if (refusal.error === 'server_error') onFault(error);
       reply = route.refuse?.(refusal, call) ?? refusalReply(refusal);
+      if (refusal === shed) reply = { ...reply, status: 503 };
+      if (reply.status === 503) reply = comeAgain(reply);
+      if (reply.error === undefined) reply = { ...reply, error: refusal.error };
     }
     send(res, reply);
+    answered?.(route, call, reply, { ms: performance.now() - began, waited: call.waited });
   };
 };
+
+/** However a route words it. */
+const comeAgain = (reply: Reply): Reply => ({ ...reply, headers: { 'Retry-After': '1', ...reply.headers } });
 
 const closedOf = (res: ServerResponse): AbortSignal => {
   const controller = new AbortController();

@@ -21,10 +21,12 @@ export const readModels = (store: EventStore, rows: Rows, projections: Projectio
     await projections.reached(await store.head());
   },
   async find(look) {
+    // What the rows had seen when they were looked at: they go on while the store is asked.
+    const seen = projections.position();
     const found = look(rows);
     if (found !== undefined) return found;
     const head = await store.head();
-    if (projections.position() >= head) return undefined;
+    if (seen >= head) return undefined;
     await projections.reached(head);
     return look(rows);
   },

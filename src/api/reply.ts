@@ -1,12 +1,15 @@
 import { STATUS_CODES } from 'node:http';
 import { OAuthError, type OAuthErrorCode } from '../domain/oauth-error.ts';
-import { RevisionConflict, StoreStopped } from '../domain/ports/event-store.ts';
+import { RevisionConflict, StoreBusy, StoreStopped, StoreUnavailable } from '../domain/ports/event-store.ts';
+import { ProjectionStopped, ProjectionsBehind } from '../projections/runner.ts';
 
 /** An answer, whoever sends it. */
 export interface Reply {
   status: number;
   headers: Readonly<Record<string, string>>;
   body: string;
+  /** The code of a refusal, for those who count. */
+  error?: OAuthErrorCode;
 }
 
 const JSON_HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
@@ -47,14 +50,16 @@ export const refusalReply = (refusal: OAuthError, status: number = statusOf(refu
   if (status === 503) headers['Retry-After'] = '1';
   if (refusal.error === 'content_too_large') headers['Connection'] = 'close';
   const error = AS_INVALID_REQUEST.includes(refusal.error) ? 'invalid_request' : refusal.error;
-  return json(status, { error, error_description: refusal.message }, headers);
+  return { ...json(status, { error, error_description: refusal.message }, headers), error: refusal.error };
 };
+
+const OF_THE_STORE = [RevisionConflict, StoreStopped, StoreUnavailable, StoreBusy, ProjectionsBehind, ProjectionStopped];
 
 /** Anything that was thrown, as a refusal that the caller may see. What is not one already is our fault. */
 export const asRefusal = (error: unknown): OAuthError => {
   if (error instanceof OAuthError) return error;
   // The caller may come again: nothing was recorded, or the same call says so.
-  if (error instanceof RevisionConflict || error instanceof StoreStopped)
+  if (OF_THE_STORE.some((kind) => error instanceof kind))
     return new OAuthError('temporarily_unavailable', 'the request could not be completed now', { cause: error });
   const status = (error as { status?: unknown } | null)?.status;
   // The errors of body-parser and of Express's router, which speak of what the caller sent.

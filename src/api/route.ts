@@ -19,6 +19,8 @@ export interface Call {
   text(): Promise<string>;
   /** Aborted when the caller is gone, or has its answer. */
   readonly closed: AbortSignal;
+  /** The client that has proved to be the caller, or whose token it has shown. */
+  clientId?: string | undefined;
 }
 
 /** Answers a call, or throws the refusal. */

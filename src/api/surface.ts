@@ -25,6 +25,9 @@ export const PATHS = {
   approver: '/approver/v1',
 } as const;
 
+/** Where a node says how it is. */
+export const OPERATOR_PATHS = { live: '/livez', ready: '/readyz', metrics: '/metrics' } as const;
+
 /** The base URLs of the two listeners; the issuer is the first one. */
 export interface Surface {
   issuer: string;

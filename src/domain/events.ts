@@ -4,9 +4,12 @@ import type { Sealed, Sealer } from './ports/sealer.ts';
 
 /** A stored event that this program cannot read: its type or version is unknown, or its parts do not fit its schema. */
 export class UnreadableEvent extends Error {
+  readonly event: Pick<StoredEvent, 'type' | 'version' | 'position'>;
+
   constructor({ type, version, stream, position }: StoredEvent, options?: ErrorOptions) {
     super(`event ${position} (${type} version ${version} in ${stream}) cannot be read by this version of Countersign`, options);
     this.name = 'UnreadableEvent';
+    this.event = { type, version, position };
   }
 }
 
@@ -26,6 +29,8 @@ export interface Versions<Data, Personal> {
   readonly upcasts: readonly Upcast[];
   /** The schema of the personal part in each version, and how the part of each reads in the next. Null for a type without one. */
   readonly personal: PersonalVersions | null;
+  /** For each version the lowest one whose readers can read it. */
+  readonly compatibleFrom: readonly number[];
   /** Only carries the type. */
   readonly personalType?: Personal;
   /** Adds the next version and says how the one before reads in it. The personal part keeps its schema. */
@@ -43,6 +48,11 @@ export interface Versions<Data, Personal> {
     upcast: (older: Data) => z.output<Next>,
     personal: NextPersonal,
   ): Versions<z.output<Next>, z.output<NextPersonal> | null>;
+  /**
+   * Says of the newest version that programs which know only the one before may read it as that, and leave out what they do not know: it adds
+   * members at its top, and no fact that these programs must not miss.
+   */
+  readableByOlder(): Versions<Data, Personal>;
 }
 
 const same: Upcast = (older) => older;
@@ -51,10 +61,12 @@ const makeVersions = <Data, Personal>(
   schemas: readonly z.ZodObject[],
   upcasts: readonly Upcast[],
   personal: Versions<Data, Personal>['personal'],
+  compatibleFrom: readonly number[] = [1],
 ): Versions<Data, Personal> => ({
   schemas,
   upcasts,
   personal,
+  compatibleFrom,
   next: (schema: z.ZodObject, upcast: Upcast, nextPersonal?: z.ZodObject, upcastPersonal: Upcast = same) =>
     makeVersions<never, never>(
       [...schemas, schema],
@@ -64,14 +76,28 @@ const makeVersions = <Data, Personal>(
         schemas: [...personal.schemas, nextPersonal ?? (personal.schemas.at(-1) as z.ZodObject)],
         upcasts: [...personal.upcasts, upcastPersonal],
       },
+      [...compatibleFrom, schemas.length + 1],
     ),
   nextWithPersonal: (schema: z.ZodObject, upcast: Upcast, nextPersonal: z.ZodObject) =>
-    makeVersions<never, never>([...schemas, schema], [...upcasts, upcast], {
-      schemas: [...schemas.map(() => null), nextPersonal],
-      upcasts: schemas.map(() => same),
-      optional: true,
-    }),
+    makeVersions<never, never>(
+      [...schemas, schema],
+      [...upcasts, upcast],
+      { schemas: [...schemas.map(() => null), nextPersonal], upcasts: schemas.map(() => same), optional: true },
+      [...compatibleFrom, schemas.length + 1],
+    ),
+  readableByOlder() {
+    for (const kept of [schemas, personal?.schemas ?? []]) onlyAdds(kept.at(-2), kept.at(-1));
+    const before = compatibleFrom.at(-2);
+    if (before === undefined) throw new TypeError('there is no older version');
+    return makeVersions<Data, Personal>(schemas, upcasts, personal, [...compatibleFrom.slice(0, -1), before]);
+  },
 });
+
+const onlyAdds = (older: z.ZodObject | null | undefined, newer: z.ZodObject | null | undefined) => {
+  if (older === null && newer !== null) throw new TypeError('older programs know no personal part');
+  const missing = Object.keys(older?.shape ?? {}).filter((name) => !Object.hasOwn(newer?.shape ?? {}, name));
+  if (missing.length > 0) throw new TypeError(`older programs would miss ${missing.join(', ')}`);
+};
 
 /**
  * The first version of an event type: its public data, and the personal part. That is sealed under the key of `data.psuId`, or under one of
@@ -106,8 +132,16 @@ export interface EventFamily<D extends Definitions> {
   category: string;
   definitions: D;
   /** The newest version of a fact, checked, as the texts that are kept. */
-  encode(fact: { type: string; data: unknown; personal?: unknown }): { version: number; data: string; personal: string | null };
-  /** The event in its newest version, whatever version is stored. */
+  encode(fact: { type: string; data: unknown; personal?: unknown }): {
+    version: number;
+    compatibleFrom?: number | undefined;
+    data: string;
+    personal: string | null;
+  };
+  /**
+   * The event in its newest version, whatever version is stored. One that is newer than all that are known, and says that they can read it,
+   * is read as the newest of them.
+   */
   decode(stored: StoredEvent): EventOf<EventFamily<D>>;
   /** The personal part of an event of this type, or null when its PSU was erased. */
   open<T extends keyof D & string>(type: T, sealed: Sealed, sealer: Sealer): PersonalOf<D[T]> | null;
@@ -160,10 +194,12 @@ export const defineEvents = <D extends Definitions>(category: string, definition
     category,
     definitions,
     encode({ type, data, personal }) {
-      const { schemas, personal: personalVersions } = definition(type);
+      const { schemas, personal: personalVersions, compatibleFrom } = definition(type);
       const version = schemas.length;
+      const lowest = compatibleFrom[version - 1];
       return {
         version,
+        ...(lowest !== version && { compatibleFrom: lowest }),
         data: JSON.stringify(schemas[version - 1]?.parse(data)),
         personal:
           personalVersions === null || (personalVersions.optional && personal === null)
@@ -174,13 +210,14 @@ export const defineEvents = <D extends Definitions>(category: string, definition
     decode(stored: Decoded) {
       if (stored[DECODED]?.of === stored) return stored[DECODED].event as EventOf<EventFamily<D>>;
       const versions = Object.hasOwn(definitions, stored.type) ? definitions[stored.type] : undefined;
-      const schema = versions?.schemas[stored.version - 1];
+      const version = versions === undefined ? 0 : readAs(stored, versions.schemas.length);
+      const schema = versions?.schemas[version - 1];
       if (versions === undefined || schema === undefined) throw new UnreadableEvent(stored);
-      if (!maySeal(versions.personal, stored)) throw new UnreadableEvent(stored);
+      if (!maySeal(versions.personal, version, stored.sealed)) throw new UnreadableEvent(stored);
       let data: unknown;
       try {
-        data = schema.parse(JSON.parse(stored.data));
-        for (const upcast of versions.upcasts.slice(stored.version - 1)) data = upcast(data as never);
+        data = (version < stored.version ? schema.strip() : schema).parse(JSON.parse(stored.data));
+        for (const upcast of versions.upcasts.slice(version - 1)) data = upcast(data as never);
       } catch (cause) {
         throw new UnreadableEvent(stored, { cause });
       }
@@ -191,17 +228,23 @@ export const defineEvents = <D extends Definitions>(category: string, definition
     open(type, sealed, sealer) {
       const plaintext = sealer.open(sealed);
       const versions = definition(type).personal;
-      const schema = versions?.schemas[sealed.version - 1];
+      // What is newer than all that is known was found to be readable when it was decoded.
+      const version = Math.min(sealed.version, versions?.schemas.length ?? 0);
+      const schema = versions?.schemas[version - 1];
       if (plaintext === null || versions === null || schema == null) return null;
-      let personal: unknown = schema.parse(JSON.parse(plaintext));
-      for (const upcast of versions.upcasts.slice(sealed.version - 1)) personal = upcast(personal as never);
+      let personal: unknown = (version < sealed.version ? schema.strip() : schema).parse(JSON.parse(plaintext));
+      for (const upcast of versions.upcasts.slice(version - 1)) personal = upcast(personal as never);
       return personal as PersonalOf<D[typeof type]> | null;
     },
   };
 };
 
+/** The version that an event is read as: its own, or the newest one that is known, where that will do. */
+const readAs = ({ version, compatibleFrom = version }: StoredEvent, newest: number): number =>
+  version > newest && compatibleFrom <= newest ? newest : version;
+
 /** Whether an event of this version is sealed, or not, as its type says. */
-const maySeal = (personal: PersonalVersions | null, { version, sealed }: StoredEvent): boolean => {
+const maySeal = (personal: PersonalVersions | null, version: number, sealed: string | null): boolean => {
   if (personal === null || personal.schemas[version - 1] === null) return sealed === null;
   return sealed !== null || personal.optional;
 };
