@@ -2,22 +2,24 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { archiveSettings } from './config/archive.ts';
 import { authenticationSettings } from './config/authentication.ts';
 import { claimName } from './config/claim-name.ts';
 import { ConfigError } from './config/config-error.ts';
 import { consentSettings, urlsOfSteps } from './config/consent-steps.ts';
 import { count, file, optional, optionalFile, port, seconds, text } from './config/kinds.ts';
+import { operatorSettings } from './config/operator.ts';
+import { outboundSettings } from './config/outbound.ts';
 import { psuSettings, wrongPsu } from './config/psu.ts';
 import { onePerSoftware, registrationSettings, wrongRegistration } from './config/registration.ts';
 import { fromEnvironment, fromFile, type Given, type Setting } from './config/sources.ts';
+import { storeSettings, wrongStore } from './config/store.ts';
 import { wso2Settings } from './config/wso2.ts';
 
 export { ConfigError };
 
 // Everything is served at the root, so an issuer with a path would name pages that are not there.
 const isIssuer = (value: string) => /^https:\/\/[^\s/?#@]+$/.test(value) && URL.canParse(value);
-// A password in this URL would be a secret in the settings; secrets come as files.
-const isProxy = (value: string) => /^https?:\/\/[^\s/?#@]+\/?$/.test(value) && URL.canParse(value);
 
 const isAddressOrNetwork = (value: string) => {
   const [address = '', bits, ...more] = value.split('/');
@@ -49,7 +51,14 @@ const schema = z.strictObject({
     host: text.default('0.0.0.0').describe('The address that both listeners bind to.'),
     port: port.default(9446).describe('The port of the listener that asks for no client certificate.'),
     mtlsPort: port.default(9447).describe('The port of the listener that asks for a client certificate.'),
+    workers: z
+      .int()
+      .min(1)
+      .max(256)
+      .default(1)
+      .describe('The processes that serve; with more than one, another process writes the log for all of them.'),
   }),
+  store: storeSettings,
   tls: z.strictObject({
     certificateFile: optionalFile.describe('The PEM file of the RSA server certificate with its chain; development makes its own.'),
     keyFile: optionalFile.describe('The PEM file of the private key of the server certificate.'),
@@ -99,6 +108,9 @@ const schema = z.strictObject({
     bodyBytes: count.default(65_536).describe('The largest request body, but for files of payments.'),
     pendingRequestsPerClient: count.default(10_000).describe('The CIBA requests of one TPP that may wait for an answer at once.'),
     pendingRequestsPerPsu: count.default(20).describe('The CIBA requests for one PSU that may wait for an answer at once.'),
+    appends: count
+      .default(2048)
+      .describe('The appends to the log that may be under way at once before new requests are refused, then polls, answers, revocations.'),
     longPolls: count.default(10_000).describe('The polls that may wait for an answer at once; half of them of one client.'),
     devicesPerPsu: count.default(10).describe('The devices that one PSU may have registered at once.'),
     assertionSeconds: seconds.default(300).describe('The longest life of a client assertion.'),
@@ -116,28 +128,15 @@ const schema = z.strictObject({
       serviceAccountFile: optionalFile.describe('The JSON file of the Firebase service account; the development channel if not set.'),
     }),
   }),
-  outbound: z.strictObject({
-    proxy: z
-      .string()
-      .refine(isProxy, 'expected an http or https URL without path, user name or password')
-      .nullable()
-      .default(null)
-      .describe('The proxy that calls to the push service go through.'),
-    caFile: optionalFile.describe(
-      'A PEM file of authorities that calls to the push service trust instead of the usual ones: those of a proxy that opens TLS.',
-    ),
-    allowedPorts: z.array(port).default([]).describe('The ports besides 443 of the TPPs and directories that the engine calls.'),
-    allowedHosts: z
-      .array(text)
-      .default([])
-      .describe('Development only: each host:port that may be called although it is no public address, also over http.'),
-  }),
+  outbound: outboundSettings,
   wso2: wso2Settings,
   sandbox: z.strictObject({
     automatedApprover: z
       .boolean()
       .default(false)
-      .describe('Development only: whether POST /sandbox/ciba/{auth_req_id}/{allow|deny} answers for the PSU, by a device of its own.'),
+      .describe(
+        'Development only: whether POST /sandbox/ciba/{auth_req_id}/{allow|deny} answers for the PSU; GET …/pushes tells what was pushed.',
+      ),
     rulesFile: optionalFile.describe('Development only: a JSON file of the rules by which the automated approver answers by itself.'),
   }),
   consent: consentSettings,
@@ -153,6 +152,8 @@ const schema = z.strictObject({
       .default(86_400)
       .describe('The seconds that a new signing key is published before it signs: longer than TPPs cache the keys.'),
   }),
+  operator: operatorSettings,
+  archive: archiveSettings,
   log: z.strictObject({
     level: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -272,10 +273,11 @@ const missingInProduction = (given: Map<string, Given>): string[] =>
     : [];
 
 const contradictions = (given: z.infer<typeof schema>): string[] => {
-  const { server, tls, ciba, registration, environment, keys, proxy, sandbox, consent, psu } = given;
+  const { server, store, tls, ciba, registration, environment, keys, proxy, sandbox, consent, psu } = given;
   const ownServices = [...urlsOfSteps(consent), ['psu.directory_url', psu.directoryUrl ?? 'https:'] as const];
   return [
     ...wrongPsu(psu),
+    ...wrongStore(store),
     ...ownServices.map(([name, url]) => environment === 'production' && !url.startsWith('https:') && `${name}: expected an https URL`),
     ...(registration.enabled ? wrongRegistration(registration, environment) : []),
     environment === 'production' && sandbox.automatedApprover && 'sandbox.automated_approver: for development only',

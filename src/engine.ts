@@ -3,13 +3,16 @@ import { of } from 'rxjs';
 import { makeApp } from './api/app.ts';
 import { docsRoutes } from './api/docs/routes.ts';
 import { withNewNotifications } from './api/event-notifications/poll-events.ts';
-import { listener, makeServe } from './api/listener.ts';
+import { type Answered, listener, makeServe, type Serve } from './api/listener.ts';
+import { type Health, makeHealth } from './api/operator/readiness.ts';
+import { healthRoutes } from './api/operator/routes.ts';
 import { readModels as makeReadModels, type ReadModels } from './api/read-models.ts';
 import type { RegistrationFiles } from './api/registration/routes.ts';
 import type { Route } from './api/route.ts';
 import { makeSandboxDevices, type SandboxKeys } from './api/sandbox/device.ts';
 import { sandboxRoutes } from './api/sandbox/routes.ts';
 import { answerByRules, type SandboxRules } from './api/sandbox/rules.ts';
+import { makeGate, type Shed } from './api/shedding.ts';
 import type { Surface } from './api/surface.ts';
 import { longPolls } from './api/tpp/long-polls.ts';
 import type { Config } from './config.ts';
@@ -23,8 +26,10 @@ import { engineReactions } from './engine/reactions.ts';
 import { apiRoutes } from './engine/routes.ts';
 import { makeShared } from './engine/shared.ts';
 import { projectionsOver } from './projections/all.ts';
+import { type CatchUp, tellCatchUp } from './projections/catch-up.ts';
+import { onceCaughtUp } from './projections/reactions/duty.ts';
 import { startRotation } from './projections/reactions/rotate-signing-keys.ts';
-import { type Reaction, runReactions } from './projections/reactions/runner.ts';
+import { type Outbox, type Reaction, runReactions } from './projections/reactions/runner.ts';
 import { type Projections, runProjections } from './projections/runner.ts';
 
 export type { Ports };
@@ -39,9 +44,14 @@ export interface Engine {
   routes: readonly Route[];
   projections: Projections;
   surface: Surface;
+  health: Health;
+  /** How what the engine does by itself is getting on. */
+  outboxes(): readonly Outbox[];
+  /** How many callers wait for an answer now. */
+  waiting(): number;
   /** Publishes the next signing keys now; they are used when everybody can have seen them. */
   rotateSigningKeys(actor: Actor): Promise<void>;
-  /** Answers at once those who wait for an approval, and lets nobody wait any more: for the time before the servers close. */
+  /** Is not ready any more, answers at once those who wait for an approval, and lets nobody wait: for the time before the servers close. */
   beginStop(): void;
   /** Stops what the engine does by itself, then the projections. The ports stay open. */
   stop(): Promise<void>;
@@ -56,19 +66,27 @@ export interface EngineSettings {
   sandbox?: { keys: SandboxKeys; rules: SandboxRules } | undefined;
   certificateOf(req: IncomingMessage): ClientCertificate | null;
   onFault(what: string, error: unknown): void;
-  /** Epoch milliseconds, which the pace of polls is measured in; the system's if not given. */
-  nowMs?: () => number;
+  /** Is told, before anything is served, how far the read models have come; nothing where that takes less than a second. */
+  onCatchUp?: ((progress: CatchUp) => void) | undefined;
+  /** Is told of every answer. */
+  answered?: Answered;
+  /** Stands around the serving of each request. */
+  around?: (serve: Serve) => Serve;
+  /** Is told of every call that was refused before any work, because the store or the read models could not have it. */
+  onShed?: (shed: Shed) => void;
 }
 
 /** Joins the domain, the projections and the API over the given ports; ready when every projection has caught up. */
 export const startEngine = async (ports: Ports, settings: EngineSettings): Promise<Engine> => {
-  const { store, rows, sealer, onDuty = of(true) } = ports;
-  const { config, mtlsBase, sandbox, certificateOf, onFault } = settings;
+  const { store, rows, sealer } = ports;
+  const { config, mtlsBase, sandbox, certificateOf, onFault, onCatchUp } = settings;
   const { issuer, limits } = config;
   const surface = { issuer, mtlsBase };
   const core = makeCore(ports);
 
-  const running = ports.following ?? runProjections(store, rows, projectionsOver(sealer), await store.head());
+  const head = await store.head();
+  const running = ports.following ?? runProjections(store, rows, projectionsOver(sealer), head);
+  if (onCatchUp !== undefined) tellCatchUp(running, head, onCatchUp);
   await running.caughtUp;
   const rotation = await startRotation({
     ...core,
@@ -76,20 +94,27 @@ export const startEngine = async (ports: Ports, settings: EngineSettings): Promi
     policy: keyPolicy(config),
     onFault: (error) => onFault('signing keys', error),
   });
+  const readModels = makeReadModels(store, rows, running);
+  const onDuty = ports.onDuty === undefined ? of(true) : onceCaughtUp(ports.onDuty, readModels.latest);
   const run = (reactions: readonly Reaction[]) =>
     runReactions({ reactions, applied: running.applied, onDuty, onError: (reaction, error) => onFault(`reaction ${reaction}`, error) });
   const issuing = makeIssuing(core, config);
   const reactions = run([rotation.reaction, ...engineReactions(issuing, config)]);
 
-  const shared = makeShared(issuing, { config, surface, readModels: makeReadModels(store, rows, running) });
-  const polls = longPolls(withNewNotifications(running.applied), { most: limits.longPolls });
+  const shared = makeShared(issuing, { config, surface, readModels });
+  const polls = longPolls(withNewNotifications(running.applied, rows), { most: limits.longPolls });
   const api = apiRoutes(shared, { ...settings, polls });
   const approver = sandbox && { rules: sandbox.rules, deviceOf: makeSandboxDevices({ ...shared, routes: api, keys: sandbox.keys }) };
-  const served = approver === undefined ? api : [...api, ...sandboxRoutes({ ...shared, deviceOf: approver.deviceOf })];
+  const sandboxed = approver === undefined ? [] : sandboxRoutes({ ...shared, deviceOf: approver.deviceOf });
+  const outboxes = () => [...reactions.outboxes(), ...automatic.outboxes()];
+  const health = makeHealth({ ...{ store, projections: running, signer: ports.signer, outboxes }, settings: config.operator });
+  const served = [...api, ...sandboxed, ...healthRoutes(health.readiness)];
   const routes = [...served, ...docsRoutes(served, surface)];
   const automatic = run(approver === undefined ? [] : [await answerByRules(approver.rules, { ...shared, ...approver })]);
   const onRequestFault = (error: unknown) => onFault('request', error);
-  const serve = makeServe({ certificateOf, bodyBytes: limits.bodyBytes, onFault: onRequestFault });
+  const { answered, onShed, around = (serve) => serve } = settings;
+  const gate = makeGate({ pressure: store.pressure, mayAnswer: health.mayAnswer, onShed });
+  const serve = around(makeServe({ certificateOf, bodyBytes: limits.bodyBytes, gate, answered, onFault: onRequestFault }));
 
   return {
     listener: listener({ routes, app: makeApp(routes, { serve, onFault: onRequestFault }), serve }),
@@ -99,9 +124,16 @@ export const startEngine = async (ports: Ports, settings: EngineSettings): Promi
     routes,
     projections: running,
     surface,
+    health,
+    outboxes,
+    waiting: polls.waiting,
     rotateSigningKeys: rotation.rotate,
-    beginStop: polls.stop,
+    beginStop() {
+      health.beginStop();
+      polls.stop();
+    },
     async stop() {
+      health.close();
       await automatic.stop();
       await reactions.stop();
       rotation.stop();

@@ -3,11 +3,11 @@ import type { Clock, Ids } from '../domain/ports/clock.ts';
 import type { ConsentSteps } from '../domain/ports/consent-steps.ts';
 import type { EventStore } from '../domain/ports/event-store.ts';
 import type { JwsReader } from '../domain/ports/jws.ts';
+import type { Limits } from '../domain/ports/limits.ts';
 import type { LoginScript } from '../domain/ports/login-script.ts';
 import type { Outbound } from '../domain/ports/outbound.ts';
 import type { PsuDirectory } from '../domain/ports/psu-directory.ts';
 import type { PushSender } from '../domain/ports/push-sender.ts';
-import type { ReplayGuard } from '../domain/ports/replay-guard.ts';
 import type { Rows } from '../domain/ports/rows.ts';
 import type { Sealer } from '../domain/ports/sealer.ts';
 import type { Signer } from '../domain/ports/signer.ts';
@@ -20,7 +20,7 @@ export interface Ports {
   sealer: Sealer;
   signer: Signer;
   jws: JwsReader;
-  replayGuard: ReplayGuard;
+  limits: Limits;
   directory: PsuDirectory;
   consentSteps: ConsentSteps;
   loginScript: LoginScript;
@@ -32,4 +32,6 @@ export interface Ports {
   following?: Projections;
   /** Whether it is for this process to do what the log owes the world, as that changes; always if not given. */
   onDuty?: Observable<boolean>;
+  /** Leaves the duty to others for good: this process cannot do it any more. */
+  leaveDuty?: () => void;
 }

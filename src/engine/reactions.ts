@@ -6,6 +6,7 @@ import { cancelRequests, expireConsents, expireRequests, revokeGrants } from '..
 import { finishAnswers } from '../projections/reactions/finish-answers.ts';
 import { notifyOfConsents } from '../projections/reactions/notify-of-consents.ts';
 import { pingClient } from '../projections/reactions/ping-client.ts';
+import { publishPushSignIns } from '../projections/reactions/publish-push-sign-ins.ts';
 import { pushToDevice } from '../projections/reactions/push-to-device.ts';
 import { pushTokens } from '../projections/reactions/push-tokens.ts';
 import type { Reaction } from '../projections/reactions/runner.ts';
@@ -18,6 +19,7 @@ export const engineReactions = (issuing: Issuing, config: Config): Reaction[] =>
     ...(config.authentication.ciba.includes('push') ? [pushToDevice({ ...issuing, ...config.wso2, detailTypes })] : []),
     // An answer is one of a CIBA request or of an authorization request: each finds nothing under the ids of the other.
     finishAnswers({ rows, clock, persist: (requestId) => Promise.all([persist(requestId), persistAuthorization(requestId)]) }),
+    publishPushSignIns({ ...issuing, ...config.authentication }),
     pingClient(issuing),
     pushTokens({ ...issuing, openPushedGrant: makeOpenPushedGrant(issuing) }),
     expireRequests(issuing),

@@ -17,7 +17,6 @@ import { intentRoutes } from '../api/tpp/intents/routes.ts';
 import { introspection } from '../api/tpp/introspection.ts';
 import { jwtBearerGrant } from '../api/tpp/jwt-bearer-grant.ts';
 import type { LongPolls } from '../api/tpp/long-polls.ts';
-import { pollPacing } from '../api/tpp/poll-pacing.ts';
 import {
   backchannelAuthenticationDoc,
   introspectionDoc,
@@ -40,7 +39,7 @@ import type { Shared } from './shared.ts';
 /** Everything that is served, but for the documentation of it and the sandbox. */
 export const apiRoutes = (
   shared: Shared,
-  { config, registrationFiles, nowMs, polls }: Pick<EngineSettings, 'config' | 'registrationFiles' | 'nowMs'> & { polls: LongPolls },
+  { config, registrationFiles, polls }: Pick<EngineSettings, 'config' | 'registrationFiles'> & { polls: LongPolls },
 ): readonly Route[] => {
   const { acrValuesSupported, environment, limits, enrolment, registration } = config;
   const redirecting = authorizeDeps({ ...shared, consentPageUrl: config.consent.pageUrl }, { ...config.authentication, ...config.tokens });
@@ -63,7 +62,7 @@ export const apiRoutes = (
       tokenEndpoint({
         authenticate: shared.authenticate,
         ciba: cibaGrant({
-          ...{ ...shared, pacing: pollPacing(nowMs) },
+          ...shared,
           longPolls: polls,
           longPollSeconds: config.ciba.longPollSeconds,
         }),

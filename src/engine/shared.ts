@@ -21,15 +21,16 @@ export const makeShared = (
   issuing: Issuing,
   { config, surface, readModels }: { config: Config; surface: Surface; readModels: ReadModels },
 ) => {
-  const { load, rows, jws, replayGuard, clock, ids } = issuing;
+  const { load, rows, jws, clock, ids } = issuing;
   const { issuer, acrValuesSupported, limits, registration } = config;
   const keys = makeClientKeys(issuing);
   const checkAssertion = makeCheckAssertion({ ...issuing, keys, surface, assertionSeconds: limits.assertionSeconds });
   const dpop = makeDpop({ ...issuing, surface });
-  const authenticate = makeAuthenticateClient({ rows, jws, keys, checkAssertion, dpop, ids });
+  const authenticate = makeAuthenticateClient({ readModels, jws, keys, checkAssertion, dpop, ids });
   const statements = makeDeviceStatements({ load, jws, clock });
   const showing = { ...issuing, readModels, detailTypes };
-  const login = makeLogin({ ...issuing, signIn: makeSignIn(issuing) }, config.authentication);
+  const userOf = makeUserOf(config.wso2.tenantDomain);
+  const login = makeLogin({ ...issuing, signIn: makeSignIn(issuing), userOf }, config.authentication);
   return {
     ...{ ...issuing, readModels, keys, checkAssertion, authenticate, surface, issuer, statements, acrValuesSupported, detailTypes, login },
     // For calls that bring a user name and a password by themselves.
@@ -37,9 +38,9 @@ export const makeShared = (
     showRequest: makeShowRequest(showing),
     answerRequest: makeAnswerRequest(showing),
     intents: makeIntents({ ...issuing, readModels, permissions: config.consent.permissions }),
-    userOf: makeUserOf(config.wso2.tenantDomain),
+    userOf,
     bearer: makeBearer({ readModels, clock, ids, dpop }),
-    proven: makeProven({ statements, replayGuard, clock, ids, issuer }),
+    proven: makeProven({ ...issuing, statements, issuer }),
     registrationBase: registration.enabled ? (registration.requireCertificate ? surface.mtlsBase : issuer) : null,
   };
 };

@@ -2,11 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock, systemIds } from '../adapters/clock.ts';
 import { openConsentSteps } from '../adapters/consent-steps/from-settings.ts';
-import { sqliteEventStore } from '../adapters/event-store/sqlite.ts';
 import { jwsReader } from '../adapters/jose/jws-reader.ts';
-import { masterKey } from '../adapters/keys/master-key.ts';
-import { psuKeys } from '../adapters/keys/psu-keys.ts';
-import { signingKeys } from '../adapters/keys/signing-keys.ts';
 import { openLoginScript } from '../adapters/login-script.ts';
 import { outboundClient } from '../adapters/outbound/outbound.ts';
 import { ownService } from '../adapters/outbound/own-service.ts';
@@ -14,40 +10,43 @@ import { filePsuDirectory } from '../adapters/psu-directory/file.ts';
 import { httpsPsuDirectory } from '../adapters/psu-directory/https.ts';
 import { developmentPushSender } from '../adapters/push/development.ts';
 import { fcmPushSender } from '../adapters/push/fcm.ts';
-import { sqliteReplayGuard } from '../adapters/replay-guard.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
 import type { Sandbox } from '../adapters/sandbox.ts';
 import { secretIn } from '../adapters/secret-file.ts';
 import type { Config } from '../config.ts';
 import type { PsuDirectory } from '../domain/ports/psu-directory.ts';
+import type { Rows } from '../domain/ports/rows.ts';
 import type { Ports } from '../engine.ts';
+import type { Committed } from './metrics/store.ts';
 import type { Opened } from './opened.ts';
 import { sandboxOf } from './sandbox.ts';
+import { openStore, readModelsOf } from './store.ts';
+import type { Owner } from './workers/link.ts';
 
 /** What the adapters are opened with, besides the settings. */
 export interface Opening {
   opened: Opened;
   say(line: string): void;
   onFault(what: string, error: unknown): void;
+  /** Given to a worker: what it has of the process that started it. */
+  owner?: Owner | undefined;
+  /** Is told of every commit of the log file. */
+  onCommit?: Committed;
 }
 
 /** Opens the adapters that the settings name, in order: the log first, for it says whether another process is at work here. */
-export const openPorts = async (config: Config, { opened, say, onFault }: Opening): Promise<{ ports: Ports; sandbox: Sandbox | null }> => {
-  const inData = (...path: string[]) => join(config.dataDir, ...path);
-  mkdirSync(inData('keys'), { recursive: true, mode: 0o700 });
+export const openPorts = async (config: Config, opening: Opening): Promise<{ ports: Ports; sandbox: Sandbox | null }> => {
+  const { opened, say, onFault, owner } = opening;
+  mkdirSync(join(config.dataDir, 'keys'), { recursive: true, mode: 0o700 });
   const development = config.environment === 'development';
-  const store = opened.keep(sqliteEventStore(inData('log.sqlite')));
+  const ofStore = await openStore(config, opening);
   const sandbox = await sandboxOf(config);
-  const master = masterKey(config.keys.masterFile, { create: development });
-  const sealer = opened.keep(psuKeys(inData('keys', 'psu-keys.sqlite'), master));
   const directory = await directoryOf(config, sandbox, onFault);
+  const { sealer } = ofStore;
   const ports = {
-    store,
-    rows: opened.keep(sqliteRows(inData('read-models.sqlite'))),
-    sealer,
-    signer: signingKeys(inData('keys'), master),
+    ...ofStore,
+    rows: opened.keep(sqliteRows(readModelsOf(config), sharedRows(config, owner))),
     jws: jwsReader,
-    replayGuard: opened.keep(sqliteReplayGuard(inData('replay.sqlite'), systemClock)),
     directory,
     consentSteps: await openConsentSteps(config.consent.authorizeSteps, { directory, sealer, onFault }),
     loginScript: await openLoginScript(config.authentication.script, { psuChannel: config.authentication.psuChannel, onFault }),
@@ -55,8 +54,14 @@ export const openPorts = async (config: Config, { opened, say, onFault }: Openin
     outbound: outboundClient({ development, ...config.outbound }),
     clock: systemClock,
     ids: systemIds,
+    ...(owner !== undefined && { following: owner.following }),
   };
   return { ports, sandbox };
+};
+
+const sharedRows = ({ server }: Config, owner: Owner | undefined): Pick<Rows, 'shared'> => {
+  if (owner !== undefined) return { shared: 'reader' };
+  return server.workers > 1 ? { shared: 'writer' } : {};
 };
 
 const DIRECTORY_MS = 5000;

@@ -48,7 +48,8 @@ export const sharedDuty = (
   const beat = async (): Promise<void> => {
     const at = nowMs();
     const record = await records.read(NAME);
-    if (seen === null || seen.record?.revision !== record?.revision) seen = { record, at };
+    // What changed may have done so up to this moment; what is silent was so up to the moment before the look.
+    if (seen === null || seen.record?.revision !== record?.revision) seen = { record, at: nowMs() };
     const free = record === null || record.text === '';
     if (free || record.text === nodeId || at - seen.at >= SILENCE_MS) return hold(record?.revision ?? -1, at);
     say(false);

@@ -11,10 +11,11 @@ export const sharedPrivateKeys = (
 ): PrivateKeys => {
   const masterKey = createSecretKey(master);
   const here = new Map<string, KeyObject>();
+  const erased = new Set<string>();
   return {
     all: () => here,
     find: (kid) => here.get(kid) ?? null,
-    async fetch(kids) {
+    async load(kids) {
       for (const kid of kids) {
         const record = await records.read(nameOf(kid));
         if (record !== null) here.set(kid, unwrappedPrivateKey(masterKey, kid, record.text));
@@ -26,8 +27,14 @@ export const sharedPrivateKeys = (
       here.set(kid, key);
     },
     erase(kid) {
-      // It is told of again whenever the log is read from here on; what could not be erased now is erased then.
-      if (here.delete(kid)) records.erase(nameOf(kid)).catch(onFault);
+      here.delete(kid);
+      // It is told of again at every start and with every change of the keys: what could not be erased now is erased then.
+      if (erased.has(kid)) return;
+      erased.add(kid);
+      records.erase(nameOf(kid)).catch((error) => {
+        erased.delete(kid);
+        onFault(error);
+      });
     },
   };
 };

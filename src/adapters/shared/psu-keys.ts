@@ -1,10 +1,10 @@
 import { createSecretKey, hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { concatMap } from 'rxjs';
 import { sealingSubject } from '../../domain/events.ts';
 import type { EventStore, StoredEvent } from '../../domain/ports/event-store.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { newWrappedKey, openWith, type PsuKey, sealWith, unwrapped } from '../keys/psu-key.ts';
+import { followPrepared } from './follow-prepared.ts';
 import type { SharedRecords } from './records.ts';
 
 /** The PSUs' keys as all nodes share them, and a log whose events can be opened by them. */
@@ -15,6 +15,9 @@ export interface SharedPsuKeys extends Sealer {
 }
 
 const KEPT = 50_000;
+// One that was not found is looked for again sooner.
+const KNOWN_MS = 600_000;
+const UNKNOWN_MS = 60_000;
 
 /** A PSU was erased: nothing can be sealed for them any more. */
 export class KeyErased extends Error {
@@ -24,31 +27,45 @@ export class KeyErased extends Error {
   }
 }
 
-/** Keys in shared records, wrapped under the master key, which every node has. Of the latest ones a node keeps a copy in memory. */
-export const sharedPsuKeys = (records: SharedRecords, master: Buffer): SharedPsuKeys => {
+/**
+ * Keys in shared records, wrapped under the master key, which every node has. Of the latest ones a node keeps a copy in memory, which counts for
+ * ten minutes: then the next event that is read looks for it again. For so long a key that was erased elsewhere may still open and seal here.
+ */
+export const sharedPsuKeys = (records: SharedRecords, master: Buffer, clock: { now(): number } = performance): SharedPsuKeys => {
   const masterKey = createSecretKey(master);
-  const here = new LRUCache<string, { key: PsuKey | null }>({ max: KEPT });
+  // What has just been read can be opened, even where the time of its key ends in between.
+  const here = new LRUCache<string, { key: PsuKey | null }>({ max: KEPT, ttl: KNOWN_MS, noDeleteOnStaleGet: true, perf: clock });
   const fetching = new Map<string, Promise<void>>();
 
-  const keep = (psuId: string, wrapped: string | null) =>
-    void here.set(psuId, { key: wrapped === null ? null : unwrapped(masterKey, psuId, wrapped) });
+  const keep = (psuId: string, wrapped: string) => void here.set(psuId, { key: unwrapped(masterKey, psuId, wrapped) });
+
+  const fetch = async (psuId: string): Promise<void> => {
+    const record = await records.read(recordOfPsuKey(psuId));
+    if (record !== null) keep(psuId, record.text);
+  };
 
   const fetched = (psuId: string): Promise<void> => {
     const underWay = fetching.get(psuId);
     if (underWay !== undefined) return underWay;
-    const arriving = records
-      .read(nameOf(psuId))
-      .then((record) => keep(psuId, record?.text ?? null))
-      .finally(() => fetching.delete(psuId));
+    const arriving = fetch(psuId).finally(() => fetching.delete(psuId));
     fetching.set(psuId, arriving);
     return arriving;
   };
 
+  /** Brings a key here that an event was sealed with, or that it was erased. */
+  const bring = async (psuId: string): Promise<void> => {
+    await fetched(psuId);
+    if (here.has(psuId)) return;
+    // Somebody may have asked for it before it was made. When the event is here and the key is not, it was erased.
+    await fetch(psuId);
+    if (!here.has(psuId)) here.set(psuId, { key: null }, { ttl: UNKNOWN_MS });
+  };
+
   const make = async (psuId: string): Promise<void> => {
     const wrapped = newWrappedKey(masterKey, psuId);
-    if (await records.write(nameOf(psuId), wrapped, -1)) return keep(psuId, wrapped);
+    if (await records.write(recordOfPsuKey(psuId), wrapped, -1)) return keep(psuId, wrapped);
     // Another node was first, or the PSU was erased.
-    const record = await records.read(nameOf(psuId));
+    const record = await records.read(recordOfPsuKey(psuId));
     if (record === null) throw new KeyErased();
     keep(psuId, record.text);
   };
@@ -57,9 +74,10 @@ export const sharedPsuKeys = (records: SharedRecords, master: Buffer): SharedPsu
     const missing = new Set<string>();
     for (const event of events) {
       const psuId = event.sealed === null ? null : subjectOf(event);
-      if (psuId !== null && !here.has(psuId)) missing.add(psuId);
+      // To get it makes it one of the latest: those that come now do not drive it out.
+      if (psuId !== null && here.get(psuId) === undefined) missing.add(psuId);
     }
-    await Promise.all([...missing].map(fetched));
+    await Promise.all([...missing].map(bring));
   };
 
   const withKeys = async (events: Promise<readonly StoredEvent[]>): Promise<readonly StoredEvent[]> => {
@@ -68,7 +86,7 @@ export const sharedPsuKeys = (records: SharedRecords, master: Buffer): SharedPsu
   };
 
   const keyOf = (psuId: string): PsuKey | null => {
-    const found = here.get(psuId);
+    const found = here.get(psuId, { allowStale: true });
     if (found === undefined) throw new Error('the key of a PSU has left this node: read their events again');
     return found.key;
   };
@@ -94,19 +112,13 @@ export const sharedPsuKeys = (records: SharedRecords, master: Buffer): SharedPsu
       ...store,
       read: (stream, fromRevision) => withKeys(store.read(stream, fromRevision)),
       readAll: (afterPosition, limit) => withKeys(store.readAll(afterPosition, limit)),
-      follow: (afterPosition) =>
-        store.follow(afterPosition).pipe(
-          concatMap(async (page) => {
-            await keysOf(page.events);
-            return page;
-          }),
-        ),
+      follow: (afterPosition) => followPrepared(store, afterPosition, keysOf),
     }),
   };
 };
 
-// A PSU's id may be any text, and is nobody's business.
-const nameOf = (psuId: string): string => `psu-key-${hash('sha256', psuId, 'base64url')}`;
+/** The name of the record that holds a PSU's key: their id may be any text, and is nobody's business. */
+export const recordOfPsuKey = (psuId: string): string => `psu-key-${hash('sha256', psuId, 'base64url')}`;
 
 const subjectOf = ({ stream, data }: StoredEvent): string => {
   const border = stream.indexOf('-');
