@@ -1,13 +1,26 @@
-# One engine on the embedded store. Everything it writes is in /data.
-FROM node:24-slim
+# The engine on the official Node image. It writes to /data and nowhere else, so the root file system may be read-only.
+# The image is named by its whole version; NODE_DIGEST pins it, see deploy/images.env.
+ARG NODE_DIGEST=
+
+FROM node:24.21.0-bookworm-slim${NODE_DIGEST} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-COPY tools/runtime/package.json tools/runtime/
-RUN npm ci --omit=dev --omit=optional
+# Without workspaces: the Node that one of them brings for development stays out.
+RUN npm ci --omit=dev --omit=optional --workspaces=false
+
+FROM node:24.21.0-bookworm-slim${NODE_DIGEST}
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY package.json ./
 COPY src src
-RUN mkdir /data && chown node:node /data
+# A volume that is new takes over whom this belongs to.
+RUN mkdir -m 0700 /data && chown node:node /data
 USER node
 ENV COUNTERSIGN_DATA_DIR=/data
 VOLUME /data
-EXPOSE 9446 9447
+EXPOSE 9446 9447 9448
+STOPSIGNAL SIGTERM
+# It asks itself, so its certificate proves nothing here.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "require('node:https').get({ port: process.env.COUNTERSIGN_SERVER_PORT || 9446, path: '/livez', rejectUnauthorized: false }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 CMD ["node", "src/main.ts"]

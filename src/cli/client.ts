@@ -1,8 +1,5 @@
-import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { systemClock, systemIds } from '../adapters/clock.ts';
-import { sqliteEventStore } from '../adapters/event-store/sqlite.ts';
 import type { Config } from '../config.ts';
 import { type Client, client, disable, register } from '../domain/client/decider.ts';
 import type { ClientEvents } from '../domain/client/events.ts';
@@ -10,6 +7,7 @@ import { clientMetadata } from '../domain/client/metadata.ts';
 import { makeDecide } from '../domain/decide.ts';
 import type { Decision } from '../domain/decider.ts';
 import { CommandFailed } from './command-failed.ts';
+import { withLog } from './log.ts';
 
 const OPERATOR = { kind: 'operator', id: 'command-line' } as const;
 
@@ -39,21 +37,8 @@ export const disableClient = async (config: Config, clientId: string, print: (li
   print(`${clientId} is disabled`);
 };
 
-// The directory may not be there yet: clients are registered before the first start.
-const decideAlone = async (config: Config, clientId: string, decision: Decision<Client, ClientEvents>): Promise<void> => {
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const store = sqliteEventStore(join(config.dataDir, 'log.sqlite'));
-  // A client has no personal data, so nothing is sealed here.
-  const sealer = {
-    seal: () => {
-      throw new TypeError('a client has nothing to seal');
-    },
-    open: () => null,
-  };
-  try {
+const decideAlone = (config: Config, clientId: string, decision: Decision<Client, ClientEvents>): Promise<void> =>
+  withLog(config, null, async ({ store, sealer }) => {
     const decide = makeDecide({ store, sealer, ids: systemIds });
     await decide(client, clientId, decision, { id: systemIds.uuid(), actor: OPERATOR, correlationId: clientId, causationId: null });
-  } finally {
-    await store.close();
-  }
-};
+  });

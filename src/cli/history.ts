@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
 import type { Config } from '../config.ts';
 import type { EventStore, StoredEvent } from '../domain/ports/event-store.ts';
 import { consentStreams, streamsOf } from '../projections/consent-history.ts';
+import { readModelsOf } from '../serve/store.ts';
 import { CommandFailed } from './command-failed.ts';
+import { openToRead } from './log.ts';
 import { table } from './table.ts';
 
 const PAGE = 1000;
@@ -13,18 +13,16 @@ const PAGE = 1000;
 /** Prints the facts of a consent in order, also while an engine runs. What is personal stays sealed. */
 export const history = async (config: Config, consentId: string, json: boolean, print: (line: string) => void): Promise<void> => {
   const facts = await readHistory(config, consentId);
-  if (facts.length === 0) throw new CommandFailed(`there is no consent ${consentId} in ${config.dataDir}`);
+  if (facts.length === 0) throw new CommandFailed(`there is no consent ${consentId} in the log`);
   if (json) for (const fact of facts) print(JSON.stringify({ ...fact, data: JSON.parse(fact.data) }));
   else print(table(facts.map(line)));
 };
 
 /** Every fact of a consent: from the streams that the read model names, and from what the log holds beyond it. */
-const readHistory = async ({ dataDir }: Pick<Config, 'dataDir'>, consentId: string): Promise<readonly StoredEvent[]> => {
-  const file = join(dataDir, 'log.sqlite');
-  if (!existsSync(file)) throw new CommandFailed(`there is no log in ${dataDir}`);
-  const log = sqliteEventReader(file);
+const readHistory = async (config: Config, consentId: string): Promise<readonly StoredEvent[]> => {
+  const log = await openToRead(config);
   try {
-    const { streams, position } = knownStreams(join(dataDir, 'read-models.sqlite'), consentId);
+    const { streams, position } = knownStreams(readModelsOf(config), consentId);
     const all = new Set([...streams, ...(await streamsBeyond(log, position, consentId))]);
     const facts = await Promise.all([...all].map((stream) => log.read(stream)));
     return facts.flat().sort((one, other) => one.position - other.position);
@@ -35,7 +33,7 @@ const readHistory = async ({ dataDir }: Pick<Config, 'dataDir'>, consentId: stri
 
 const knownStreams = (file: string, consentId: string): { streams: readonly string[]; position: number } => {
   if (!existsSync(file)) return { streams: streamsOf(consentId, []), position: 0 };
-  const rows = sqliteRows(file, { readOnly: true });
+  const rows = sqliteRows(file, { shared: 'reader' });
   try {
     return consentStreams(rows, consentId);
   } finally {

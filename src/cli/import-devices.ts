@@ -1,21 +1,16 @@
-import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { systemClock, systemIds } from '../adapters/clock.ts';
-import { LogInUse, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
 import { jwsReader } from '../adapters/jose/jws-reader.ts';
-import { masterKey } from '../adapters/keys/master-key.ts';
-import { psuKeys } from '../adapters/keys/psu-keys.ts';
 import type { Config } from '../config.ts';
 import { type Decide, type Load, makeDecide, makeLoad } from '../domain/decide.ts';
 import { adopt } from '../domain/device/adopt.ts';
 import { device } from '../domain/device/decider.ts';
 import { OAuthError } from '../domain/oauth-error.ts';
-import type { EventStore } from '../domain/ports/event-store.ts';
 import { directoryOf } from '../serve/ports.ts';
 import { sandboxOf } from '../serve/sandbox.ts';
 import { CommandFailed } from './command-failed.ts';
 import { type DeviceToAdopt, type RefusedRow, readDeviceRows } from './device-rows.ts';
+import { withLog } from './log.ts';
 
 // Appends that are made at once share a commit.
 const AT_ONCE = 256;
@@ -38,7 +33,8 @@ export const importDevices = async (
 ): Promise<void> => {
   const text = await readText(file);
   const say = (forPeople: string, forPrograms: object) => print(progress === null ? JSON.stringify(forPrograms) : forPeople);
-  await withLog(config, async ({ store, decide }) => {
+  await withLog(config, 'an engine is running: devices are imported while it is stopped', async ({ store, sealer }) => {
+    const decide = makeDecide({ store, sealer, ids: systemIds });
     const directory = await directoryOf(config, await sandboxOf(config), unreachable);
     const rows = await readDeviceRows(text, {
       ...{ jws: jwsReader, directory, allowRsa1024: config.wso2.allowRsa1024, now: systemClock() },
@@ -85,7 +81,7 @@ const adoptOne = async (decide: Decide, { line: _, deviceId, ...registered }: De
   return eventIds.length > 0;
 };
 
-/** Parts those whose id has another device here already: nobody else writes to the log now, so that stays so. */
+/** Parts those whose id has another device here already. */
 const withoutTaken = async (
   devices: readonly DeviceToAdopt[],
   load: Load,
@@ -103,29 +99,4 @@ const withoutTaken = async (
     }
   }
   return { devices: free, taken };
-};
-
-const withLog = async ({ dataDir, keys, environment }: Config, use: (log: { store: EventStore; decide: Decide }) => Promise<void>) => {
-  mkdirSync(join(dataDir, 'keys'), { recursive: true, mode: 0o700 });
-  const store = openStore(join(dataDir, 'log.sqlite'));
-  try {
-    const master = masterKey(keys.masterFile, { create: environment === 'development' });
-    const sealer = psuKeys(join(dataDir, 'keys', 'psu-keys.sqlite'), master);
-    try {
-      await use({ store, decide: makeDecide({ store, sealer, ids: systemIds }) });
-    } finally {
-      sealer.close();
-    }
-  } finally {
-    await store.close();
-  }
-};
-
-const openStore = (file: string): EventStore => {
-  try {
-    return sqliteEventStore(file);
-  } catch (error) {
-    if (!(error instanceof LogInUse)) throw error;
-    throw new CommandFailed('an engine is running: devices are imported while it is stopped', { cause: error });
-  }
 };

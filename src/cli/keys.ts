@@ -1,9 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { systemClock, systemIds } from '../adapters/clock.ts';
-import { LogInUse, sqliteEventReader, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
-import { masterKey } from '../adapters/keys/master-key.ts';
-import { signingKeys } from '../adapters/keys/signing-keys.ts';
 import type { Config } from '../config.ts';
 import { makeDecide, makeLoad } from '../domain/decide.ts';
 import type { EventStore } from '../domain/ports/event-store.ts';
@@ -17,14 +12,12 @@ import {
   signingKey,
 } from '../domain/signing-key/decider.ts';
 import { keyPolicy } from '../engine.ts';
-import { CommandFailed } from './command-failed.ts';
+import { openToRead, withLog } from './log.ts';
 import { table } from './table.ts';
 
 /** Prints the signing keys that are published, also while an engine runs. */
-export const listKeys = async ({ dataDir }: Config, print: (line: string) => void): Promise<void> => {
-  const file = join(dataDir, 'log.sqlite');
-  if (!existsSync(file)) throw new CommandFailed(`there is no log in ${dataDir}`);
-  const log = sqliteEventReader(file);
+export const listKeys = async (config: Config, print: (line: string) => void): Promise<void> => {
+  const log = await openToRead(config);
   try {
     const keys = await recordedKeys(log);
     const rows = OUR_ALGS.flatMap((alg) => keys[alg].filter(({ status }) => status !== 'removed').map((key) => row(alg, key)));
@@ -49,17 +42,14 @@ const row = (alg: OurAlg, { kid, status, usableFrom, activatedAt, publishedUntil
  * `now`: they sign at once and the others no more, also when the private parts of those are lost. `stolen`: nothing that those signed is
  * believed any more, either.
  */
-export const rotateKeys = async (config: Config, how: { now: boolean; stolen: boolean }, print: (line: string) => void): Promise<void> => {
+export const rotateKeys = (config: Config, how: { now: boolean; stolen: boolean }, print: (line: string) => void): Promise<void> => {
   const { stolen } = how;
   const now = how.now || stolen;
-  const store = openStore(config.dataDir);
-  try {
+  return withLog(config, ENGINE_RUNS, async ({ store, sealer, signer }) => {
     const at = systemClock();
     const by = { at, policy: keyPolicy(config) };
-    const master = masterKey(config.keys.masterFile, { create: config.environment === 'development' });
-    const signer = signingKeys(join(config.dataDir, 'keys'), master);
     signer.follow(await recordedKeys(store), at);
-    const decide = makeDecide({ store, sealer: NOTHING_TO_SEAL, ids: systemIds });
+    const decide = makeDecide({ store, sealer, ids: systemIds });
     for (const alg of OUR_ALGS) {
       const key = await signer.offer(alg);
       const { eventIds } = await decide(
@@ -74,30 +64,12 @@ export const rotateKeys = async (config: Config, how: { now: boolean; stolen: bo
       if (eventIds.length === 0) print(`${alg}: a key is published already and waits for its turn`);
       else print(`${alg}: ${key.kid} ${now ? 'signs from now on' : 'is published'}`);
     }
-  } finally {
-    await store.close();
-  }
+  });
 };
 
-// The directory may not be there yet: keys can be made before the first start.
-const openStore = (dataDir: string): EventStore => {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  try {
-    return sqliteEventStore(join(dataDir, 'log.sqlite'));
-  } catch (error) {
-    if (!(error instanceof LogInUse)) throw error;
-    throw new CommandFailed('an engine is running: send it SIGUSR2 and it rotates its keys by itself, or stop it first', { cause: error });
-  }
-};
+const ENGINE_RUNS = 'an engine is running: send it SIGUSR2 and it rotates its keys by itself, or stop it first';
 
 const recordedKeys = async (store: EventStore): Promise<Record<OurAlg, SigningKeys>> => {
   const load = makeLoad(store);
   return { ES256: await load(signingKey, 'ES256'), PS256: await load(signingKey, 'PS256') };
-};
-
-const NOTHING_TO_SEAL = {
-  seal: () => {
-    throw new TypeError('a signing key has nothing to seal');
-  },
-  open: () => null,
 };

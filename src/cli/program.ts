@@ -1,30 +1,43 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { LogInUse } from '../adapters/event-store/sqlite.ts';
+import { ArchiveMissing } from '../adapters/event-store/sqlite-archive.ts';
 import { ConfigError, configTable, type Loaded, loadConfig } from '../config.ts';
+import { UnreadableEvent } from '../domain/events.ts';
 import { OAuthError } from '../domain/oauth-error.ts';
 import { SigningKeyMissing } from '../projections/reactions/rotate-signing-keys.ts';
+import { archive } from './archive.ts';
+import { showCatchUp } from './catch-up.ts';
 import { disableClient, registerClient } from './client.ts';
 import { CommandFailed } from './command-failed.ts';
+import { checkConfig } from './config-check.ts';
 import { demo } from './demo.ts';
 import { history } from './history.ts';
 import { type ImportOutput, importDevices } from './import-devices.ts';
 import { importSettings } from './import-settings.ts';
 import { listKeys, rotateKeys } from './keys.ts';
+import { migrate } from './migrate.ts';
+import { rebuild } from './rebuild.ts';
 import { serveUntilStopped } from './serve.ts';
 import { table } from './table.ts';
 
-/** The command line: `countersign serve | demo | history | client | keys | import-settings | import-devices | config`. */
+/** The command line: `countersign serve | demo | history | client | keys | import-settings | import-devices | migrate | archive | rebuild | config`. */
 export const run = async (argv: readonly string[]): Promise<void> => {
   const program = new Command('countersign').description('An event-sourced consent and authorization engine');
-  const settings = (command: Command): Loaded =>
-    loadConfig({ file: command.optsWithGlobals()['config'], env: process.env, cwd: process.cwd() });
+  const settings = (command: Command, given: Record<string, string> = {}): Loaded =>
+    loadConfig({ file: command.optsWithGlobals()['config'], env: { ...process.env, ...given }, cwd: process.cwd() });
   program.option('--config <file>', 'the settings file (default: ./countersign.toml, if there is one)');
 
   program
     .command('serve', { isDefault: true })
     .description('serve both listeners until a signal comes')
     .option('--config <file>')
-    .action(async (_options, command: Command) => serveUntilStopped(settings(command).config));
+    .option('--workers <n>', 'the processes that serve (default: server.workers of the settings)')
+    .action(async ({ workers }: { workers?: string }, command: Command) =>
+      serveUntilStopped(
+        settings(command, workers === undefined ? {} : { COUNTERSIGN_SERVER_WORKERS: workers }).config,
+        showCatchUp(output()),
+      ),
+    );
 
   program
     .command('demo')
@@ -81,8 +94,29 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     );
 
   program
-    .command('config')
-    .description('look at the settings')
+    .command('migrate')
+    .description('copy the log and its keys to another store, and prove the copy equal, while no engine runs; run again it goes on')
+    .addOption(new Option('--from <store>', 'where the log is').choices(['sqlite']).makeOptionMandatory())
+    .addOption(new Option('--to <store>', 'where it goes: the cluster of store.kurrentdb').choices(['kurrentdb']).makeOptionMandatory())
+    .action(async (_options, command: Command) => migrate(settings(command).config, output()));
+
+  program
+    .command('archive')
+    .description(
+      'move what is over from the log to its archive, while no engine runs on the data directory; a running one does so by itself',
+    )
+    .option('--compact', 'give the room that it leaves in the log back to the disk')
+    .action(async ({ compact = false }: { compact?: boolean }, command: Command) =>
+      archive(settings(command).config, { compact }, console.log),
+    );
+
+  program
+    .command('rebuild')
+    .description('build the read models again from the log, while no engine runs on the data directory')
+    .action(async (_options, command: Command) => rebuild(settings(command).config, output()));
+
+  const config = program.command('config').description('look at the settings');
+  config
     .command('show')
     .option('--sources', 'also print where each value comes from')
     .action((options: { sources?: boolean }, command: Command) => {
@@ -91,6 +125,10 @@ export const run = async (argv: readonly string[]): Promise<void> => {
         table(rows.map(({ name, value, source, description }) => (options.sources ? [name, value, source, description] : [name, value]))),
       );
     });
+  config
+    .command('check')
+    .description('say whether an engine could start with them: also every file that they name is read')
+    .action(async (_options, command: Command) => checkConfig(settings(command), console.log));
 
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -99,6 +137,8 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     const plain =
       error instanceof ConfigError ||
       error instanceof LogInUse ||
+      error instanceof ArchiveMissing ||
+      error instanceof UnreadableEvent ||
       error instanceof OAuthError ||
       error instanceof SigningKeyMissing ||
       error instanceof CommandFailed;

@@ -1,0 +1,42 @@
+import { rmSync } from 'node:fs';
+import { lastValueFrom } from 'rxjs';
+import { sqliteRows } from '../adapters/rows/sqlite.ts';
+import type { Config } from '../config.ts';
+import { projectionsOver } from '../projections/all.ts';
+import { tellCatchUp } from '../projections/catch-up.ts';
+import { type Projections, runProjections } from '../projections/runner.ts';
+import { nothingOpened } from '../serve/opened.ts';
+import { openStore, readModelsOf } from '../serve/store.ts';
+import { showCatchUp } from './catch-up.ts';
+import type { ImportOutput } from './import-devices.ts';
+
+/** Builds all read models of this node again from the log, while no engine runs on the data directory. */
+export const rebuild = async (config: Config, output: ImportOutput): Promise<void> => {
+  const opened = nothingOpened();
+  const onFault = (what: string, error: unknown) => console.error(`countersign: ${what}:`, error);
+  try {
+    const { store, sealer } = await openStore(config, { opened, say: output.print, onFault });
+    const file = readModelsOf(config);
+    for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+    const rows = opened.keep(sqliteRows(file));
+    const head = await store.head();
+    const began = performance.now();
+    const running = runProjections(store, rows, projectionsOver(sealer), head);
+    tellCatchUp(running, head, showCatchUp(output));
+    await allCommitted(running);
+    const seconds = (performance.now() - began) / 1000;
+    const done = { events: head, seconds: Number(seconds.toFixed(1)) };
+    output.print(
+      output.progress === null ? JSON.stringify({ rebuilt: done }) : `the read models hold all up to ${head}, after ${done.seconds} s`,
+    );
+  } finally {
+    await opened.closeAll();
+  }
+};
+
+/** Stops projections that have caught up. Rejects when not all that they have applied could be committed. */
+export const allCommitted = async (running: Projections): Promise<void> => {
+  await running.caughtUp;
+  running.stop();
+  await lastValueFrom(running.applied, { defaultValue: null });
+};
