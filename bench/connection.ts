@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 /** The body is a view of what was received: read it before the next send. */
 export interface Answer {
@@ -76,9 +77,11 @@ export class Connection {
     socket.on('close', () => this.#settle?.reject(new Error('the server closed the connection')));
   }
 
-  static async open(port: number): Promise<Connection> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true, timeout: PATIENCE_MS });
-    await once(socket, 'connect');
+  /** Over TLS where there is an authority to trust. */
+  static async open(port: number, ca?: string): Promise<Connection> {
+    const to = { port, host: '127.0.0.1', noDelay: true, timeout: PATIENCE_MS };
+    const socket = ca === undefined ? connect(to) : connectTls({ ...to, ca });
+    await once(socket, ca === undefined ? 'connect' : 'secureConnect');
     return new Connection(socket);
   }
 

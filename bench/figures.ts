@@ -5,6 +5,9 @@ export const median = (values: readonly number[]): number => {
   return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2;
 };
 
+/** The value that this share of the values does not exceed. They come sorted. */
+export const quantile = (sorted: Float64Array, share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
+
 export const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 export const count = (value: number): string => Math.round(value).toLocaleString('en');

@@ -1,5 +1,6 @@
 // The load generator: a process of its own, which the runner tells what to do. See measure.ts for the way they talk.
 import { Connection } from './connection.ts';
+import { quantile } from './figures.ts';
 import { answerRunner } from './measure.ts';
 import { type NotificationEndpoint, openNotificationEndpoint } from './notification.ts';
 import { ceremony } from './scenarios/ceremony.ts';
@@ -48,28 +49,28 @@ export interface Run {
 
 const PREPARATION_SECONDS = 900;
 
-let current: { port: number; connections: number; scenario: Scenario } | null = null;
+let current: { target: ListeningTarget; connections: number; scenario: Scenario } | null = null;
 
 const prepare = async ({ scenario: name, client, outstanding, connections, target, notification, filled }: Job): Promise<void> => {
   const { makeApprove } = (await import(target.approval)) as { makeApprove: MakeApprove };
   const pinged =
     notification === null ? () => Promise.reject(new Error('no notification endpoint')) : await openNotificationEndpoint(notification);
   const scenario = SCENARIOS[name]({ tpp: makeTpp(target, client, filled), approve: makeApprove(target), outstanding, pinged });
-  current = { port: target.port, connections, scenario };
+  current = { target, connections, scenario };
   if (!scenario.prepare) return;
   const { times, step } = scenario.prepare;
-  const { operations } = await drive(target.port, connections, step, { seconds: PREPARATION_SECONDS, operations: times });
+  const { operations } = await drive(target, connections, step, { seconds: PREPARATION_SECONDS, operations: times });
   if (operations < times) throw new Error(`prepared ${operations} of ${times}`);
 };
 
 const run = async (window: Window): Promise<Run> => {
   if (!current) throw new Error('prepare comes first');
-  return drive(current.port, current.connections, current.scenario.step, window);
+  return drive(current.target, current.connections, current.scenario.step, window);
 };
 
 /** Each connection does one step after another until the window ends. The first error ends them all. */
-const drive = async (port: number, connections: number, step: Step, { seconds, operations }: Window): Promise<Run> => {
-  const open = await Promise.all(Array.from({ length: connections }, () => Connection.open(port)));
+const drive = async ({ port, ca }: ListeningTarget, connections: number, step: Step, { seconds, operations }: Window): Promise<Run> => {
+  const open = await Promise.all(Array.from({ length: connections }, () => Connection.open(port, ca)));
   const latencies: number[] = [];
   const outcomes: Record<string, number> = {};
   let left = operations ?? Number.POSITIVE_INFINITY;
@@ -94,12 +95,11 @@ const drive = async (port: number, connections: number, step: Step, { seconds, o
   const elapsedMs = performance.now() - begin;
   const { user, system } = process.cpuUsage(cpuBefore);
   const sorted = Float64Array.from(latencies).sort();
-  const quantile = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
   return {
     operations: sorted.length,
     perSecond: (sorted.length * 1000) / elapsedMs,
-    p50Ms: quantile(0.5),
-    p99Ms: quantile(0.99),
+    p50Ms: quantile(sorted, 0.5),
+    p99Ms: quantile(sorted, 0.99),
     outcomes,
     busy: (user + system) / 1000 / elapsedMs,
   };

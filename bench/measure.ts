@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Run } from './load.ts';
 import type { Target } from './target.ts';
 
 const START_SECONDS = 60;
@@ -19,10 +21,10 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Starts a file on this core and waits for its line `ready …`. */
-export const start = async (file: string, args: readonly string[], core: number): Promise<Running> => {
+/** Starts a file, on this core or on any, and waits for its line `ready …`. */
+export const start = async (file: string, args: readonly string[], core: number | null): Promise<Running> => {
   const node = [process.execPath, '--expose-gc', '--disable-warning=ExperimentalWarning', join(import.meta.dirname, file), ...args];
-  const [command = '', ...rest] = CAN_PIN ? ['taskset', '-c', `${core}`, ...node] : node;
+  const [command = '', ...rest] = CAN_PIN && core !== null ? ['taskset', '-c', `${core}`, ...node] : node;
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'], env: { ...process.env, NODE_ENV: 'production' } });
   const gone = once(child, 'exit').then(([code, signal]) => {
     throw new Error(`${file} ended (${signal ?? code})`);
@@ -43,6 +45,20 @@ export const start = async (file: string, args: readonly string[], core: number)
   };
 };
 
+/** Lends a way to start files to what needs them; they are all stopped when it is done. */
+export const withStarted = async <T>(use: (started: typeof start) => Promise<T>): Promise<T> => {
+  const running: Running[] = [];
+  try {
+    return await use(async (...args) => {
+      const process = await start(...args);
+      running.push(process);
+      return process;
+    });
+  } finally {
+    await Promise.all(running.map((process) => process.stop()));
+  }
+};
+
 const readyLine = (child: ChildProcess, file: string): Promise<string> =>
   new Promise((resolve, reject) => {
     if (!child.stdout) throw new Error('no stdout');
@@ -56,6 +72,29 @@ const readyLine = (child: ChildProcess, file: string): Promise<string> =>
       resolve(line.slice('ready '.length));
     });
   });
+
+/** A window of a load, and the CPU of an operation at its server. */
+export type Sample = Run & { cpuMicros: number };
+
+const WAKE_UP_SECONDS = 0.5;
+
+/** Measures one window, after a short one that only wakes both up. */
+export const measureWindow = async (server: Running, load: Running, seconds: number): Promise<Sample> => {
+  await load.ask<Run>('run', { seconds: WAKE_UP_SECONDS });
+  const before = await server.ask<number>('cpu');
+  const run = await load.ask<Run>('run', { seconds });
+  const after = await server.ask<number>('cpu');
+  return { ...run, cpuMicros: (after - before) / run.operations };
+};
+
+/** A port of this machine that nobody listens on. */
+export const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+};
 
 /** In a started file: answers the runner's questions, and ends with the runner. */
 export const answerRunner = (answers: Record<string, (argument: never) => unknown>): void => {

@@ -1,7 +1,7 @@
 import { createPrivateKey, hash, type KeyObject, randomUUID } from 'node:crypto';
 import { get, post } from './connection.ts';
 import { signEs256 } from './es256.ts';
-import type { BenchPhone } from './ours.ts';
+import type { BenchPhone } from './parties.ts';
 import type { MakeApprove } from './target.ts';
 import { expectJson } from './tpp.ts';
 

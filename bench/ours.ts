@@ -1,5 +1,5 @@
 // Our engine, durable: log and read models in SQLite files, on plain HTTP. What target.ts says of a server under test holds here.
-import { generateKeyPairSync, type JsonWebKey, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,34 +11,24 @@ import { sqliteEventStore } from '../src/adapters/event-store/sqlite.ts';
 import { jwsReader } from '../src/adapters/jose/jws-reader.ts';
 import { psuKeys } from '../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../src/adapters/keys/signing-keys.ts';
+import { localLimits } from '../src/adapters/limits/local.ts';
 import { openLoginScript } from '../src/adapters/login-script.ts';
 import { outboundClient } from '../src/adapters/outbound/outbound.ts';
-import { sqliteReplayGuard } from '../src/adapters/replay-guard.ts';
 import { sqliteRows } from '../src/adapters/rows/sqlite.ts';
 import { PATHS } from '../src/api/surface.ts';
 import { loadConfig } from '../src/config.ts';
 import { client, register as registerClient } from '../src/domain/client/decider.ts';
 import { clientMetadata } from '../src/domain/client/metadata.ts';
 import { authorise, consent, ofRequest } from '../src/domain/consent/decider.ts';
-import { device, offer, register as registerDevice } from '../src/domain/device/decider.ts';
-import type { Dialect } from '../src/domain/device/events.ts';
 import { grant, open } from '../src/domain/grant/decider.ts';
 import type { PsuDirectory } from '../src/domain/ports/psu-directory.ts';
 import { startEngine } from '../src/engine.ts';
 import { accountOf, CONSENTING_USERS, consentIdOf, type Filling, fillWith, LODGED_BY, tokenOf, userOf } from './filling.ts';
 import { announce } from './measure.ts';
+import { command, OUTSTANDING_LIMITS, ourTarget, plain, registerPhone, registerPhones } from './parties.ts';
 import type { Target, TppClients } from './target.ts';
 
-// As many as keep a hundred thousand pending requests within what one PSU is allowed by default.
-const USERS = 5000;
-const NO_LIMIT = 10_000_000;
 const DEVICES = '/api/users/v1/me/push-auth/devices';
-
-/** What the approval module needs of each user's phone. */
-export interface BenchPhone {
-  deviceId: string;
-  jwk: JsonWebKey;
-}
 
 const { values: given } = parseArgs({
   options: {
@@ -82,7 +72,7 @@ const engine = await startEngine(
     sealer,
     signer: temporarySigningKeys(),
     jws: jwsReader,
-    replayGuard: sqliteReplayGuard(inData('replay.sqlite'), systemClock),
+    limits: localLimits(inData('replay.sqlite'), { clock: systemClock }),
     directory,
     loginScript: await openLoginScript(null, { psuChannel: 'bench', onFault: console.error }),
     consentSteps: await openConsentSteps(config.consent.authorizeSteps, { directory, sealer, onFault: console.error }),
@@ -97,7 +87,7 @@ const engine = await startEngine(
       ...config,
       issuer,
       ciba: { ...config.ciba, defaultExpirySeconds: 3600, maxExpirySeconds: 3600 },
-      limits: { ...config.limits, pendingRequestsPerClient: NO_LIMIT, pendingRequestsPerPsu: 1000 },
+      limits: { ...config.limits, ...OUTSTANDING_LIMITS },
     },
     mtlsBase: issuer,
     certificateOf: () => null,
@@ -106,26 +96,14 @@ const engine = await startEngine(
 );
 server.on('request', engine.listener);
 
-const command = (id: string) => ({
-  id: systemIds.uuid(),
-  actor: { kind: 'operator', id: 'bench' } as const,
-  correlationId: id,
-  causationId: null,
-});
 const { kty, crv, x, y } = tppKey;
-const plain = {
-  client_name: 'TPP',
-  profile: 'plain' as const,
-  scope: 'openid accounts',
-  tls_client_certificate_bound_access_tokens: false,
-  id_token_signed_response_alg: given['id-token-alg'] as 'ES256' | 'PS256',
-};
+const signed = { ...plain, id_token_signed_response_alg: given['id-token-alg'] as 'ES256' | 'PS256' };
 const { clientId, clientSecret } = clients.secret;
-const withSecret = clientMetadata.parse({ ...plain, token_endpoint_auth_method: 'client_secret_post' });
+const withSecret = clientMetadata.parse({ ...signed, token_endpoint_auth_method: 'client_secret_post' });
 await engine.decide(client, clientId, registerClient(withSecret, systemIds.hash(clientSecret), systemClock()), command(clientId));
 const keyId = clients.privateKeyJwt.clientId;
 const withKey = clientMetadata.parse({
-  ...plain,
+  ...signed,
   token_endpoint_auth_method: 'private_key_jwt',
   jwks: { keys: [{ kty, crv, x, y, kid: 'tpp' }] },
 });
@@ -150,31 +128,9 @@ if (given.notification) {
   await engine.decide(client, id, registerClient(pinged, systemIds.hash(secret), systemClock()), command(id));
 }
 
-const gateway = clientMetadata.parse({ ...plain, scope: 'consents:validate', token_endpoint_auth_method: 'client_secret_basic' });
+const gateway = clientMetadata.parse({ ...signed, scope: 'consents:validate', token_endpoint_auth_method: 'client_secret_basic' });
 const { clientId: gatewayId, clientSecret: gatewaySecret } = clients.gateway;
 await engine.decide(client, gatewayId, registerClient(gateway, systemIds.hash(gatewaySecret), systemClock()), command(gatewayId));
-
-/** A user's phone, registered without the ceremony of enrolment. */
-const registerPhone = async (psuId: string, dialect: Dialect = 'countersign'): Promise<[string, BenchPhone]> => {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const jwk = publicKey.export({ format: 'jwk' }) as { kty: 'EC'; crv: 'P-256'; x: string; y: string };
-  const keyThumbprint = jwsReader.publicKey(jwk).thumbprint;
-  const deviceId = systemIds.uuid();
-  const at = systemClock();
-  await engine.decide(device, deviceId, offer({ psuId, challengeHash: 'c', at, expiresAt: at + 60 }), command(deviceId));
-  const described = { name: 'Phone', model: 'Bench', pushToken: null, dialect };
-  const registration = { challengeHash: 'c', publicKey: jwk, keyThumbprint, ...described, at };
-  await engine.decide(
-    device,
-    deviceId,
-    registerDevice(registration, () => null),
-    command(deviceId),
-  );
-  return [psuId, { deviceId, jwk: privateKey.export({ format: 'jwk' }) }];
-};
-
-const users = Array.from({ length: USERS }, (_, n) => userOf(n));
-const phones = Object.fromEntries(await Promise.all(users.map((user) => registerPhone(user))));
 
 /** A consent that its PSU has authorised, without the ceremony. */
 const authoriseConsent = (n: number) => {
@@ -206,23 +162,16 @@ const openGrant = async (psuId: string) => {
 };
 
 const fill = async ({ of, count }: Filling): Promise<void> => {
-  const addDevice = (n: number) => Promise.all([registerPhone(userOf(n), 'push-auth'), openGrant(userOf(n))]);
+  const addDevice = (n: number) => Promise.all([registerPhone(engine.decide, userOf(n), 'push-auth'), openGrant(userOf(n))]);
   await fillWith(count, of === 'consents' ? authoriseConsent : addDevice);
   await engine.readModels.latest();
 };
 
 const target: Target = {
   issuer,
-  paths: {
-    ciba: '/oauth2/ciba',
-    token: '/oauth2/token',
-    introspection: '/oauth2/introspect',
-    validate: PATHS.consentValidate,
-    devices: DEVICES,
-  },
+  ...ourTarget,
+  paths: { ...ourTarget.paths, validate: PATHS.consentValidate, devices: DEVICES },
   clients,
-  requests: users.map((user, n) => ({ scope: 'openid accounts', login_hint: user, binding_message: `Payment ${n}` })),
-  approval: './ours-approval.ts',
-  approver: phones,
+  approver: await registerPhones(engine.decide),
 };
 announce(port, target, { fill });

@@ -13,13 +13,14 @@ import { answerRunner } from './measure.ts';
 const { values: given } = parseArgs({ options: { data: { type: 'string', default: '.' }, quick: { type: 'boolean', default: false } } });
 const CEREMONIES = given.quick ? 2_000 : 50_000;
 const DAYS = 500;
+const PSUS = 1000;
 const inData = (name: string): string => join(given.data, name);
 const file = inData('log.sqlite');
 const sealer = psuKeys(inData('psu-keys.sqlite'), Buffer.alloc(32, 1));
 const projections = projectionsOver(sealer);
 
 const prepare = async (): Promise<{ events: number; projections: readonly string[] }> => ({
-  events: await writeLog(file, sealer, { count: CEREMONIES, days: DAYS }),
+  events: await writeLog(file, sealer, { count: CEREMONIES, days: DAYS, psus: PSUS }),
   projections: projections.map(({ name }) => name),
 });
 

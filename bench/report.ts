@@ -1,15 +1,17 @@
 import { count, median, percent, spread, sum, table } from './figures.ts';
-import type { Run } from './load.ts';
+import type { Growth } from './growth.ts';
+import { renderGrowth, renderStartUp, type StartUp } from './growth-rows.ts';
+import type { Sample } from './measure.ts';
+import { type ReadYourWrites, renderReadYourWrites } from './read-your-writes.ts';
 import { OUTSTANDING, type Row } from './rows.ts';
+import { renderStores, type StoreFindings } from './store-rows.ts';
+import { renderWorkers, type Working } from './workers.ts';
 
 /** Who is measured in most rows. */
 export const PEERS = ['ours', 'peer, memory', 'peer, sqlite'] as const;
 /** Who is measured where the peer has nothing like it: the least that a lookup costs. */
 export const LIMIT = ['ours', 'limit'] as const;
 export type Contender = (typeof PEERS)[number] | (typeof LIMIT)[number];
-
-/** One window of one contender. */
-export type Sample = Run & { cpuMicros: number };
 
 /** A row's windows in the order of the rounds; a contender that did not take part has none. */
 export interface Measured {
@@ -21,7 +23,9 @@ export type BytesPerRequest = Partial<Record<Contender, { heap: number; rss: num
 
 export interface Replay {
   events: number;
+  /** Into all projections, and into each alone. */
   eventsPerSecond: number[];
+  alone: Record<string, number>;
 }
 
 /** Everything that one run of the bench found out. */
@@ -29,13 +33,18 @@ export interface Findings {
   measured: Measured[];
   bytesPerRequest: BytesPerRequest | null;
   replay: Replay | null;
+  startUp: StartUp | null;
+  growth: readonly Growth[] | null;
+  stores: StoreFindings | null;
+  readYourWrites: readonly ReadYourWrites[] | null;
+  workers: readonly Working[] | null;
 }
 
 /** A rate of a load that was this busy says more about the load than about the server. */
 const BOUND_BY_LOAD = 0.9;
 
 /** The findings in Markdown. */
-export const render = ({ measured, bytesPerRequest, replay }: Findings): string => {
+export const render = ({ measured, bytesPerRequest, replay, startUp, growth, stores, readYourWrites, workers }: Findings): string => {
   const besidePeers = measured.filter(({ row }) => row.filling === null);
   const besideLimit = measured.filter(({ row }) => row.filling !== null);
   const parts = [...tables(besidePeers, PEERS), ...tables(besideLimit, LIMIT)];
@@ -44,9 +53,17 @@ export const render = ({ measured, bytesPerRequest, replay }: Findings): string 
     parts.push(
       table(
         ['replay, events per second (to reach: 100,000)', 'ours'],
-        [[`${count(replay.events)} events`, spread(replay.eventsPerSecond)]],
+        [
+          [`${count(replay.events)} events into all projections`, spread(replay.eventsPerSecond)],
+          ...Object.entries(replay.alone).map(([name, perSecond]) => [`into \`${name}\` alone`, count(perSecond)]),
+        ],
       ),
     );
+  if (startUp) parts.push(renderStartUp(startUp));
+  if (growth) parts.push(renderGrowth(growth));
+  if (stores) parts.push(renderStores(stores));
+  if (readYourWrites) parts.push(renderReadYourWrites(readYourWrites));
+  if (workers) parts.push(renderWorkers(workers));
   return parts.filter((part) => part !== '').join('\n\n');
 };
 

@@ -1,27 +1,19 @@
 // npm run bench [-- --rounds 5 --seconds 3 --connections 32 --only ceremony --quick]
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { issueServerCertificate, makeAuthority } from '../src/adapters/tls/certificates.ts';
+import { GROWTH_ROW, measureGrowth, measureStartUp, START_ROW } from './growth-rows.ts';
 import type { Job, Run } from './load.ts';
-import { type Memory, type Running, start } from './measure.ts';
-import {
-  type BytesPerRequest,
-  type Contender,
-  type Findings,
-  LIMIT,
-  type Measured,
-  PEERS,
-  type Replay,
-  render,
-  type Sample,
-} from './report.ts';
+import { freePort, type Memory, measureWindow, type Running, type Sample, start } from './measure.ts';
+import { measureReadYourWrites, READ_YOUR_WRITES_ROW } from './read-your-writes.ts';
+import { type BytesPerRequest, type Contender, type Findings, LIMIT, type Measured, PEERS, type Replay, render } from './report.ts';
 import { conditions, writeResults } from './results-file.ts';
 import { GROUPS, MEMORY_ROW, OUTSTANDING, REPLAY_ROW, type Row } from './rows.ts';
-import type { ListeningTarget, Target } from './target.ts';
+import { measureStores, STORES_ROW } from './store-rows.ts';
+import { targetOf } from './target.ts';
+import { measureWorkers, WORKERS_ROW } from './workers.ts';
 
 const { values: given } = parseArgs({
   options: {
@@ -35,9 +27,8 @@ const { values: given } = parseArgs({
 
 const rounds = given.quick ? 1 : Number(given.rounds);
 const seconds = given.quick ? 1 : Number(given.seconds);
-// V8 takes seconds to optimise either server; after that, a round only has to wake it up.
+// V8 takes seconds to optimise a server.
 const firstWarmUpSeconds = given.quick ? 1 : 4;
-const warmUpSeconds = 0.5;
 const mostOutstanding = given.quick ? Math.min(...OUTSTANDING) : Math.max(...OUTSTANDING);
 const connections = Number(given.connections);
 
@@ -69,14 +60,6 @@ const identity = { certificate, key };
 process.env['NODE_EXTRA_CA_CERTS'] = join(folder, 'ca.pem');
 writeFileSync(process.env['NODE_EXTRA_CA_CERTS'], authority.certificate);
 
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-};
-
 /** One contender's server, and the load that is prepared to drive it. */
 interface Stage {
   row: Row;
@@ -91,9 +74,6 @@ const setUp = async (row: Row, contender: Contender): Promise<Stage> => {
   const notified = notification === null ? [] : ['--notification', `https://127.0.0.1:${notification.port}/ping`];
   const data = mkdtempSync(join(folder, 'data-'));
   const server = await start(file, [...args, '--id-token-alg', row.idTokenAlg, '--data', data, ...notified], SERVER_CORE);
-  const [, port, json] = /^(\d+) (.*)$/.exec(server.ready) ?? [];
-  if (!port || !json) throw new Error(`${file} must print: ready <port> <json>`);
-  const target: ListeningTarget = { ...(JSON.parse(json) as Target), port: Number(port) };
   const { scenario, client, outstanding, filling } = row;
   if (filling !== null) await server.ask('fill', filling);
   const load = await start('load.ts', [], LOAD_CORE);
@@ -102,7 +82,7 @@ const setUp = async (row: Row, contender: Contender): Promise<Stage> => {
     client,
     outstanding,
     connections,
-    target,
+    target: targetOf(server.ready),
     notification,
     filled: filling?.count ?? 0,
   } satisfies Job);
@@ -125,7 +105,8 @@ const measureTogether = (rows: Row[]): Promise<Measured[]> =>
     for (const { load } of stages) await load.ask<Run>('run', { seconds: firstWarmUpSeconds });
     const taken: { row: Row; contender: Contender; sample: Sample }[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      for (const stage of stages) taken.push({ row: stage.row, contender: stage.contender, sample: await measure(stage) });
+      for (const { row, contender, server, load } of stages)
+        taken.push({ row, contender, sample: await measureWindow(server, load, seconds) });
     }
     return rows.map((row) => {
       const samples: Measured['samples'] = {};
@@ -135,14 +116,6 @@ const measureTogether = (rows: Row[]): Promise<Measured[]> =>
       return { row, samples };
     });
   });
-
-const measure = async ({ server, load }: Stage): Promise<Sample> => {
-  await load.ask<Run>('run', { seconds: warmUpSeconds });
-  const before = await server.ask<number>('cpu');
-  const run = await load.ask<Run>('run', { seconds });
-  const after = await server.ask<number>('cpu');
-  return { ...run, cpuMicros: (after - before) / run.operations };
-};
 
 /** Over HTTP, because a string cut out of a body can keep the whole body alive. */
 const measureMemory = (): Promise<BytesPerRequest> =>
@@ -163,10 +136,12 @@ const measureReplay = async (): Promise<Replay | null> => {
   if (!isHere('replay.ts')) return null;
   const replay = await start('replay.ts', ['--data', mkdtempSync(join(folder, 'data-')), ...(given.quick ? ['--quick'] : [])], SERVER_CORE);
   try {
-    const { events } = await replay.ask<{ events: number }>('prepare');
+    const { events, projections } = await replay.ask<{ events: number; projections: string[] }>('prepare');
     const eventsPerSecond: number[] = [];
-    for (let round = 0; round < rounds; round += 1) eventsPerSecond.push(await replay.ask<number>('replay'));
-    return { events, eventsPerSecond };
+    for (let round = 0; round < rounds; round += 1) eventsPerSecond.push(await replay.ask<number>('replay', null));
+    const alone: Record<string, number> = {};
+    for (const name of projections) alone[name] = await replay.ask<number>('replay', name);
+    return { events, eventsPerSecond, alone };
   } finally {
     await replay.stop();
   }
@@ -175,7 +150,16 @@ const measureReplay = async (): Promise<Replay | null> => {
 const isWanted = (name: string): boolean => name.toLowerCase().includes(given.only.toLowerCase());
 
 const where = conditions(folder);
-const findings: Findings = { measured: [], bytesPerRequest: null, replay: null };
+const findings: Findings = {
+  measured: [],
+  bytesPerRequest: null,
+  replay: null,
+  startUp: null,
+  growth: null,
+  stores: null,
+  readYourWrites: null,
+  workers: null,
+};
 for (const group of GROUPS) {
   const rows = group.filter(({ name, outstanding }) => isWanted(name) && outstanding <= mostOutstanding);
   if (rows.length === 0) continue;
@@ -184,6 +168,22 @@ for (const group of GROUPS) {
 }
 if (isWanted(MEMORY_ROW.name)) findings.bytesPerRequest = await measureMemory();
 if (isWanted(REPLAY_ROW)) findings.replay = await measureReplay();
+const ofLogs = { folder, rounds, quick: given.quick, core: SERVER_CORE };
+if (isWanted(START_ROW)) findings.startUp = await measureStartUp(ofLogs);
+if (isWanted(GROWTH_ROW)) findings.growth = await measureGrowth(ofLogs);
+if (isWanted(STORES_ROW)) {
+  const cores = { store: SERVER_CORE, server: LOAD_CORE };
+  findings.stores = await measureStores({ folder, rounds, seconds, quick: given.quick, cores });
+}
+if (isWanted(READ_YOUR_WRITES_ROW)) {
+  const cores = { nodes: SERVER_CORE, server: LOAD_CORE };
+  findings.readYourWrites = await measureReadYourWrites({ folder, times: given.quick ? 100 : 1000, cores });
+}
+// The CPU time of their processes is counted as only Linux does.
+if (isWanted(WORKERS_ROW) && process.platform === 'linux') {
+  const warmUpSeconds = firstWarmUpSeconds;
+  findings.workers = await measureWorkers({ folder, rounds, seconds, warmUpSeconds, connections, quick: given.quick });
+}
 
 const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
 const report = `\`${command}\`: ${where}.\n\n${render(findings)}`;

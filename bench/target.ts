@@ -24,12 +24,14 @@ export interface TppClients {
  *   node <file> [its own arguments] --id-token-alg ES256|PS256 --data <empty folder> [--notification <URL that pings go to>]
  *
  * and ends its start with `announce(port, target)` of measure.ts: one line `ready <port> <Target as JSON>` on stdout, and from then on
- * it answers the runner's questions about its CPU time and its memory. It listens on 127.0.0.1, on plain HTTP, and keeps connections
- * alive. Each row of the table gets a server of its own, which lives through all rounds of that row.
+ * it answers the runner's questions about its CPU time and its memory. It listens on 127.0.0.1, on plain HTTP unless it names an authority,
+ * and keeps connections alive. Each row of the table gets a server of its own, which lives through all rounds of that row.
  */
 export interface Target {
   /** The `aud` of client assertions. */
   issuer: string;
+  /** The authority of its certificate, in PEM: of a server that speaks TLS. */
+  ca?: string;
   paths: { ciba: string; token: string; introspection: string; validate?: string; devices?: string };
   clients: TppClients;
   /** The load walks over these again and again: give many users. One list serves both clients. */
@@ -42,6 +44,13 @@ export interface Target {
 
 /** A target that listens. */
 export type ListeningTarget = Target & { port: number };
+
+/** What a server under test said of itself when it was ready. */
+export const targetOf = (ready: string): ListeningTarget => {
+  const [, port, json] = /^(\d+) (.*)$/.exec(ready) ?? [];
+  if (!port || !json) throw new Error('a server must print: ready <port> <json>');
+  return { ...(JSON.parse(json) as Target), port: Number(port) };
+};
 
 /** Makes the PSU of one pending request approve it, over the connection that also requested and redeems. Throws when that fails. */
 export type Approve = (connection: Connection, pending: { authReqId: string; parameters: CibaParameters }) => Promise<void>;
