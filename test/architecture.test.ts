@@ -51,8 +51,8 @@ const LAYERS: { files: RegExp; layers: RegExp; libraries: RegExp }[] = [
 ];
 
 const isAllowed = ({ from, to, typeOnly }: Import): boolean => {
-  // The port that follows the log names the type of what it returns.
-  if (from === 'src/domain/ports/event-store.ts' && to === 'rxjs') return typeOnly;
+  // The ports that are followed name the type of what they return.
+  if (/^src\/domain\/ports\/(event-store|news)\.ts$/.test(from) && to === 'rxjs') return typeOnly;
   const layer = LAYERS.find(({ files }) => files.test(from));
   return layer !== undefined && (isOutside(to) ? layer.libraries : layer.layers).test(to);
 };
@@ -99,6 +99,16 @@ describe('the arrows', () => {
     };
     for (const file of everything) walk(file, []);
     expect(cycles).toEqual([]);
+  });
+});
+
+describe('the simulators', () => {
+  const SIMULATORS = ['test/wso2/support/phone.ts', 'test/support/gateway-simulator.ts'];
+
+  test.each(SIMULATORS)('%s knows the wire and nothing of this repository', (file) => {
+    const own = importsOf(file);
+    expect(own.map(({ to }) => to)).toContainEqual(expect.stringMatching(/^node:/));
+    expect(own.filter(({ to }) => !isOutside(to))).toEqual([]);
   });
 });
 

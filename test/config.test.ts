@@ -35,7 +35,7 @@ const PRODUCTION = {
 describe('the settings', () => {
   test('have a default for everything in development', () => {
     const { config, sources } = loadConfig({ env: {}, cwd });
-    expect(config.server).toEqual({ host: '0.0.0.0', port: 9446, mtlsPort: 9447 });
+    expect(config.server).toEqual({ host: '0.0.0.0', port: 9446, mtlsPort: 9447, workers: 1 });
     expect(config).toMatchObject({ environment: 'development', issuer: 'https://localhost:9446', dataDir: join(cwd, 'data') });
     expect(config.tokens).toMatchObject({ refreshTokenSeconds: 7_776_000, audience: 'https://localhost:9446' });
     expect(config.tls).toEqual({ certificateFile: null, keyFile: null, clientCaFiles: [] });
@@ -53,7 +53,7 @@ describe('the settings', () => {
       COUNTERSIGN_DATA_DIR: 'elsewhere',
       PATH: '/bin',
     });
-    expect(config.server).toEqual({ host: '0.0.0.0', port: 2000, mtlsPort: 1001 });
+    expect(config.server).toEqual({ host: '0.0.0.0', port: 2000, mtlsPort: 1001, workers: 1 });
     expect(config.dataDir).toBe(join(cwd, 'elsewhere'));
     expect(sources).toMatchObject({
       issuer: 'settings.toml:1',

@@ -1,6 +1,7 @@
 import type { Decider, Decision } from './decider.ts';
-import type { EventFamily, EventOf } from './events.ts';
+import type { EventFamily } from './events.ts';
 import { sealingContext, sealingSubject } from './events.ts';
+import { fromNothing, makeFold } from './fold.ts';
 import type { Ids } from './ports/clock.ts';
 import { type Actor, type EventStore, type NewEvent, RevisionConflict } from './ports/event-store.ts';
 import type { Sealer } from './ports/sealer.ts';
@@ -14,6 +15,8 @@ export interface Command {
   causationId: string | null;
   /** Most likely nothing stands on the stream yet, so that reading it can wait for a conflict. */
   fresh?: boolean;
+  /** It may have been kept before, under the same id, without anybody knowing: then it is not decided again. */
+  again?: boolean;
 }
 
 /**
@@ -44,14 +47,10 @@ export type Load = <State, Family extends AnyFamily>(decider: Decider<State, Fam
 const ATTEMPTS = 256;
 
 /** Loads from a store. */
-export const makeLoad =
-  (store: EventStore): Load =>
-  async ({ events, initial, evolve }, id) => {
-    let state = initial;
-    for (const stored of await store.read(`${events.category}-${id}`))
-      state = evolve(state, events.decode(stored) as EventOf<typeof events>);
-    return state;
-  };
+export const makeLoad = (store: EventStore): Load => {
+  const fold = makeFold(store);
+  return async (decider, id) => (await fold(decider, id)).state;
+};
 
 interface Fact {
   type: string;
@@ -59,30 +58,28 @@ interface Fact {
 }
 
 /** Decides on a store; what is personal is sealed before it is appended. */
-export const makeDecide =
-  ({ store, sealer, ids }: { store: EventStore; sealer: Sealer; ids: Ids }): Decide =>
-  async ({ events, initial, evolve }, id, decision, command) => {
+export const makeDecide = ({ store, sealer, ids }: { store: EventStore; sealer: Sealer; ids: Ids }): Decide => {
+  const fold = makeFold(store);
+  return async (decider, id, decision, command) => {
+    const { events, initial } = decider;
     const stream = `${events.category}-${id}`;
     for (let attempt = 1; ; attempt += 1) {
-      let state = initial;
-      let revision = -1;
-      let position = 0;
-      for (const stored of command.fresh && attempt === 1 ? [] : await store.read(stream)) {
-        state = evolve(state, events.decode(stored) as EventOf<typeof events>);
-        ({ revision, position } = stored);
-      }
-      const facts = decision(state);
+      const isFresh = command.fresh === true && attempt === 1;
+      const { state, revision, position } = isFresh ? fromNothing(initial) : await fold(decider, id);
+      const isKept = command.again === true && (await store.read(stream)).some((stored) => stored.id === ids.derived(`${command.id}/0`));
+      const facts = isKept ? [] : decision(state);
       if (facts.length === 0) return { state, eventIds: [], position };
       const texts = (facts as readonly Fact[]).map((fact) => events.encode(fact));
       const subjectOf = (index: number) => sealingSubject(events.category, id, (facts[index] as Fact).data);
       if (sealer.prepare !== undefined)
         await sealer.prepare(texts.flatMap(({ personal }, index) => (personal === null ? [] : [subjectOf(index)])));
-      const appended = texts.map(({ version, data, personal }, index): NewEvent => {
+      const appended = texts.map(({ version, compatibleFrom, data, personal }, index): NewEvent => {
         const { type } = facts[index] as Fact;
         const event = { id: ids.derived(`${command.id}/${index}`), type, version };
         const context = sealingContext(stream, revision + 1 + index, event);
         const sealed = personal && sealer.seal(subjectOf(index), personal, context);
-        return { ...event, actor: command.actor, correlationId: command.correlationId, causationId: command.causationId, data, sealed };
+        const { actor, correlationId, causationId } = command;
+        return { ...event, compatibleFrom, actor, correlationId, causationId, data, sealed };
       });
       try {
         const { position } = await store.append(stream, appended, revision);
@@ -92,3 +89,4 @@ export const makeDecide =
       }
     }
   };
+};

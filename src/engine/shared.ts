@@ -21,7 +21,7 @@ export const makeShared = (
   issuing: Issuing,
   { config, surface, readModels }: { config: Config; surface: Surface; readModels: ReadModels },
 ) => {
-  const { load, rows, jws, clock, ids } = issuing;
+  const { load, jws, clock, ids } = issuing;
   const { issuer, acrValuesSupported, limits, registration } = config;
   const keys = makeClientKeys(issuing);
   const checkAssertion = makeCheckAssertion({ ...issuing, keys, surface, assertionSeconds: limits.assertionSeconds });

@@ -9,7 +9,7 @@ import type { Projection } from './projection.ts';
  */
 export const deviceLookup: Projection = {
   name: 'device_lookup',
-  version: 4,
+  version: 5,
   tables: {
     device: [
       `create table device (
@@ -31,6 +31,7 @@ export const deviceLookup: Projection = {
     open_offer: [
       'create table open_offer (device_id text primary key, psu_id text not null, expires_at integer not null) strict, without rowid',
       'create index open_offer_psu on open_offer (psu_id)',
+      'create index open_offer_expiry on open_offer (expires_at)',
     ],
     unheard_request: [
       'create table unheard_request (request_id text primary key, psu_id text not null, expires_at integer not null) strict, without rowid',
@@ -45,7 +46,11 @@ export const deviceLookup: Projection = {
   },
   on: {
     DeviceEnrolmentOffered: (rows, { id, data }) => {
-      rows.run('delete from open_offer where psu_id = ? and expires_at <= ?', data.psuId, data.at);
+      // A few of what is past, of anybody: more than come, and never so many that anybody waits for it.
+      rows.run(
+        'delete from open_offer where device_id in (select device_id from open_offer where expires_at <= ? order by expires_at, device_id limit 4)',
+        data.at,
+      );
       rows.run('insert into open_offer values (?, ?, ?)', id, data.psuId, data.expiresAt);
     },
     DeviceRegistered: (rows, { id, data, revision }) => {
@@ -82,20 +87,14 @@ export const deviceLookup: Projection = {
       rows.run('delete from device where device_id = ?', id);
       outOfReach(rows, id, data);
     },
-    CibaRequestReceived: (rows, { id, data }) => {
-      rows.run(
-        `insert into push select ?, device_id, token_revision, psu_id, ?, ? from device where psu_id = ? and reachable = 1`,
-        id,
-        data.expiresAt,
-        data.at,
-        data.psuId,
+    CibaRequestReceived: (rows, { id, data: { psuId, expiresAt, at } }) => {
+      const reachable = rows.all<{ deviceId: string; tokenRevision: number }>(
+        'select device_id as deviceId, token_revision as tokenRevision from device where psu_id = ? and reachable = 1',
+        psuId,
       );
-      rows.run(
-        'insert into unheard_request select ?1, ?2, ?3 where not exists (select 1 from device where psu_id = ?2 and reachable = 1)',
-        id,
-        data.psuId,
-        data.expiresAt,
-      );
+      for (const { deviceId, tokenRevision } of reachable)
+        rows.run('insert into push values (?, ?, ?, ?, ?, ?)', id, deviceId, tokenRevision, psuId, expiresAt, at);
+      if (reachable.length === 0) rows.run('insert into unheard_request values (?, ?, ?)', id, psuId, expiresAt);
     },
     ConsentRetrieved: (rows, { id, data }) => {
       const dialect = rows.get<{ dialect: Dialect }>('select dialect from device where device_id = ?', data.deviceId)?.dialect;
@@ -120,7 +119,12 @@ const SESSION_KEPT_SECONDS = 3600;
 
 /** The end of the request stands with the push that is owed; where another node has made that, the session lasts from now on. */
 const sessionBegins = (rows: Rows, requestId: string, at: number) => {
-  rows.run('delete from push_session where expires_at <= ?', at - SESSION_KEPT_SECONDS);
+  rows.run(
+    `delete from push_session where session_data_key in (
+      select session_data_key from push_session where expires_at <= ? order by expires_at, session_data_key limit 4
+    )`,
+    at - SESSION_KEPT_SECONDS,
+  );
   rows.run(
     'insert or ignore into push_session values (?1, ?2, (select coalesce(max(expires_at), ?3) from push where request_id = ?2))',
     sessionDataKeyOf(requestId),

@@ -160,6 +160,10 @@ export const openNotifications = (rows: Rows, clientId: string, limit: number): 
     )
     .map(({ id }) => id);
 
+/** The client that has yet to answer for a notification. */
+export const clientToAnswer = (rows: Rows, notificationId: string): string | undefined =>
+  rows.get<{ clientId: string }>('select client_id as clientId from open_notification where notification_id = ?', notificationId)?.clientId;
+
 /** A change of a consent that a client is still to be told of. */
 export interface NotificationToMake {
   changeId: string;

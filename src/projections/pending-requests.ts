@@ -8,7 +8,7 @@ import type { Projection } from './projection.ts';
  */
 export const pendingRequests: Projection = {
   name: 'pending_requests',
-  version: 3,
+  version: 4,
   tables: {
     pending_request: [
       `create table pending_request (
@@ -89,14 +89,21 @@ export const pendingRequests: Projection = {
 };
 
 const noLongerPending = (rows: Rows, requestId: string) => {
-  const gone = rows.get<{ client_id: string }>('delete from pending_request where request_id = ? returning client_id', requestId);
-  if (gone !== undefined) rows.run('update pending_count set pending = pending - 1 where client_id = ?', gone.client_id);
+  const pending = findPending(rows, requestId);
+  if (pending === undefined) return;
+  rows.run('delete from pending_request where request_id = ?', requestId);
+  rows.run('update pending_count set pending = pending - 1 where client_id = ?', pending.client_id);
 };
 
 const keepIfJoint = (rows: Rows, requestId: string, { consentId, at }: { consentId: string; at: number }) => {
   if (rows.get('select 1 from joint_consent where consent_id = ?', consentId) === undefined) return;
   // The streams tell of these that they have expired.
-  rows.run('delete from agreed_request where expires_at <= ?', at);
+  rows.run(
+    `delete from agreed_request where (consent_id, request_id) in (
+      select consent_id, request_id from agreed_request where expires_at <= ? order by expires_at, consent_id, request_id limit 4
+    )`,
+    at,
+  );
   rows.run(
     `insert into agreed_request select consent_id, request_id, client_id, interval_seconds, expires_at, 0 from pending_request
      where request_id = ?`,

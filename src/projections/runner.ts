@@ -8,10 +8,10 @@ const CHECKPOINTS = `create table if not exists projection (
   name text primary key, version integer not null, position integer not null
 ) strict, without rowid`;
 
-/** A page that was applied: up to where, its events, and their types. */
+/** A page that was applied: up to where, what its events were, and their types. */
 export interface Applied {
   position: number;
-  events: readonly StoredEvent[];
+  events: readonly Pick<StoredEvent, 'stream' | 'type' | 'recordedAt'>[];
   types: ReadonlySet<DomainEvent['type']>;
 }
 
@@ -36,10 +36,18 @@ export class ProjectionStopped extends Error {
   }
 }
 
+/** The projections did not come as far as that in time. They go on. */
+export class ProjectionsBehind extends Error {
+  constructor(position: number) {
+    super(`the projections did not reach position ${position} in time`);
+    this.name = 'ProjectionsBehind';
+  }
+}
+
 const REACHED_WITHIN_MS = 5000;
-// Events share a commit for at most this long or this many: a page of rows that changes often is then written once.
+// Events share a commit for at most this long, those of the past for this many: a page of rows that changes often is then written once.
 const COMMIT_MS = 500;
-const COMMIT_EVENTS = 50_000;
+const COMMIT_EVENTS = 200_000;
 
 /** Applies every event once and in order, each together with its checkpoint. Begins with what the rows have not seen yet. */
 export const runProjections = (store: EventStore, rows: Rows, projections: readonly Projection[], head: number): Projections => {
@@ -50,11 +58,13 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
   const start = Math.min(...checkpoints.values());
   let at = start;
   let uncommitted = 0;
+  let committed = start;
+  let ready = false;
   let timer: NodeJS.Timeout | undefined;
   let subscription: Subscription | undefined;
 
   const apply = ({ events, position }: Page): void => {
-    rows.run('savepoint page');
+    if (ready) rows.run('savepoint page');
     let next = at;
     try {
       for (const stored of events) {
@@ -65,23 +75,42 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
       }
       rows.run('update projection set position = max(position, ?)', position);
     } catch (cause) {
-      // What was applied before may have been seen already and stays; of this page nothing does.
-      rows.run('rollback to page');
+      undoPage();
       throw new ProjectionStopped(next, { cause });
     }
-    rows.run('release page');
+    if (ready) rows.run('release page');
     at = position;
     uncommitted += events.length;
-    if (uncommitted >= COMMIT_EVENTS) commit();
-    else timer ??= setTimeout(commitOrFail, COMMIT_MS).unref();
+    if (ready) commitSoon();
+    else if (uncommitted >= COMMIT_EVENTS) commit();
+  };
+
+  const commitSoon = () => {
+    timer ??= setTimeout(commitOrFail, COMMIT_MS).unref();
+  };
+
+  /** Nothing of this page stays. What was applied before may have been seen and does, once the past has been caught up with. */
+  const undoPage = () => {
+    try {
+      if (ready) return rows.run('rollback to page');
+      // Until then a place to go back to for every page would cost more than it is worth.
+      rows.run('rollback');
+      rows.run('begin');
+    } catch {
+      // SQLite has taken back the whole transaction by itself, as it does when the disk is full: why it did is what is to be told.
+    }
+    at = committed;
+    uncommitted = 0;
   };
 
   const commit = () => {
     clearTimeout(timer);
     timer = undefined;
-    if (uncommitted === 0) return;
+    // A page without events moves the checkpoint too.
+    if (at === committed) return;
     uncommitted = 0;
     rows.commit();
+    committed = at;
   };
 
   const fail = (cause: unknown) => {
@@ -105,25 +134,20 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
     applied.complete();
   };
 
-  const reached = async (position: number, withinMs = REACHED_WITHIN_MS): Promise<void> => {
-    if (at >= position) return;
-    await firstValueFrom(
-      applied.pipe(
-        filter((page) => page.position >= position),
-        throwIfEmpty(() => new ProjectionStopped(at + 1)),
-        timeout({ first: withinMs, with: () => throwError(() => new Error(`the projections did not reach position ${position} in time`)) }),
-      ),
-    );
-  };
-
   subscription = store
     .follow(start)
     .pipe(tap((page) => (page.events.length > 0 || page.position > at) && apply(page)))
     .subscribe({
       next: ({ events, caughtUp: border }) => {
+        // Whoever reads them elsewhere must find in the rows what is told here.
+        if ((border || ready) && rows.shared === 'writer') commitOrFail();
         // Every event of it was decoded: its type is one of the catalogue.
         applied.next({ position: at, events, types: new Set(events.map(({ type }) => type as DomainEvent['type'])) });
-        if (border) caughtUp.resolve();
+        if (border) {
+          ready = true;
+          commitSoon();
+          caughtUp.resolve();
+        }
       },
       error: fail,
       complete: end,
@@ -133,7 +157,7 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
   return {
     caughtUp: caughtUp.promise,
     position: () => at,
-    reached,
+    reached: makeReached(() => at, applied),
     applied,
     stop() {
       subscription?.unsubscribe();
@@ -141,6 +165,20 @@ export const runProjections = (store: EventStore, rows: Rows, projections: reado
     },
   };
 };
+
+/** Waits for what is told to be applied. */
+export const makeReached =
+  (at: () => number, applied: Observable<Applied>): Projections['reached'] =>
+  async (position, withinMs = REACHED_WITHIN_MS) => {
+    if (at() >= position) return;
+    await firstValueFrom(
+      applied.pipe(
+        filter((page) => page.position >= position),
+        throwIfEmpty(() => new ProjectionStopped(at() + 1)),
+        timeout({ first: withinMs, with: () => throwError(() => new ProjectionsBehind(position)) }),
+      ),
+    );
+  };
 
 /** Makes the tables that are missing or of an older version, and tells where each projection stands. */
 const prepare = (rows: Rows, projections: readonly Projection[], head: number): ReadonlyMap<string, number> => {

@@ -134,4 +134,29 @@ describe('the keys', () => {
     expect(keys.open(sealed(child.lines[0] as string))).toBe('a secret');
     keys.close();
   });
+
+  test('are made once, whoever of several processes is first: what each has sealed opens everywhere', async () => {
+    const file = newFile();
+    psuKeys(file, MASTER).close();
+    const moment = Date.now() + 1500;
+    const children = Array.from({ length: 3 }, () => startProcess('seal-at-once', [file, MASTER.toString('hex'), String(moment)]));
+    await Promise.all(children.map((child) => child.printed(1)));
+    const keys = psuKeys(file, MASTER);
+    for (const { lines } of children)
+      for (const [n, text] of (lines[0] as string[]).entries()) expect(keys.open(sealed(text, { psuId: `psu-${n}` }))).toBe('a secret');
+    keys.close();
+  }, 30_000);
+
+  test('that another process has erased open nothing any more after ten seconds', () => {
+    let now = 1000;
+    const file = newFile();
+    const keys = psuKeys(file, MASTER, { now: () => now });
+    const text = sealed(keys.seal('psu-1', 'a secret', 'a place'));
+    const db = new DatabaseSync(file);
+    db.exec(`delete from psu_key where psu_id = 'psu-1'`);
+    db.close();
+    now += 10_001;
+    expect(keys.open(text)).toBeNull();
+    keys.close();
+  });
 });

@@ -62,7 +62,7 @@ const startNode = async ({ store, dir, time }: World, signer: Signer = signingKe
     ...{ signer, faults, stop, settled },
     /** What a second of a running engine does. */
     async tick() {
-      for (const { act } of rotation.reaction.due(1)) await act();
+      for (const { act } of rotation.reaction.due(1)) await act(false);
       await settled();
     },
     rotate: () => rotation.rotate({ kind: 'operator', id: 'test' }),
@@ -199,6 +199,26 @@ describe('a rotation', () => {
     const third = await startNode(given);
     expect(third.jwks().keys).toHaveLength(1);
     expect(third.signer.holds(unpublished.kid)).toBe(false);
+  });
+
+  test('erases the private part from shared records also where no node has it any more', async () => {
+    const given = world();
+    const records = inMemoryRecords();
+    const faults: unknown[] = [];
+    const start = () =>
+      startNode(given, signerOver(sharedPrivateKeys(records, { master: MASTER, onFault: (error) => faults.push(error) })));
+    const first = await start();
+    const retired = await first.kid();
+    await first.rotate();
+    given.time.pass(policy.leadSeconds);
+    await first.tick();
+    expect(await first.kid()).not.toBe(retired);
+    first.stop();
+    const second = await start();
+    expect([second.signer.holds(retired ?? ''), await records.read(`signing-key-${retired}`)]).toEqual([false, expect.anything()]);
+    given.time.pass(TOKEN_SECONDS + 61);
+    await second.tick();
+    expect([await records.read(`signing-key-${retired}`), faults]).toEqual([null, []]);
   });
 
   test('is decided once when two engines begin it at once, and neither signs with a key that is not published', async () => {

@@ -8,7 +8,7 @@ import { makeDecide } from '../../src/domain/decide.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
 import { projectionsOver } from '../../src/projections/all.ts';
-import { searchConsents } from '../../src/projections/consent-lookup.ts';
+import { conditionOf, searchConsents } from '../../src/projections/consent-lookup.ts';
 import { forgetAccountsOf, latestFacts } from '../../src/projections/consent-service.ts';
 import { runProjections } from '../../src/projections/runner.ts';
 import { amended, authorised, lodged } from '../support/ceremony-facts.ts';
@@ -92,19 +92,19 @@ test('an amended consent is found by who had agreed to it, and awaits its file a
   const rows = await rowsWith(sealer);
   const search = (filter: object) => searchConsents(rows, { ...any, ...filter }, { limit: 10, offset: 0 }).consentIds;
   expect(search({ psuIds: ['alice'] })).toEqual(['c-1']);
-  expect(search({ statuses: ['awaitingAuthorisation'] })).toEqual(['c-1']);
-  expect(search({ statuses: ['awaitingUpload'] })).toEqual(['c-3']);
+  expect(search({ statuses: { among: ['awaitingAuthorisation'], at: 920 } })).toEqual(['c-1']);
+  expect(search({ statuses: { among: ['awaitingUpload'], at: 920 } })).toEqual(['c-3']);
 });
 
 test('a search by an index reads no more than it finds', async () => {
   const rows = await rowsWith(sealer);
-  const plan = rows
-    .all<{ detail: string }>(
-      `explain query plan select consent_id from consent
-       where consent_id in (select consent_id from consent_account where account_id in (select value from json_each('["shared"]')))`,
-    )
-    .map(({ detail }) => detail)
-    .join('\n');
-  expect(plan).toMatch(/SEARCH consent_account USING PRIMARY KEY/);
-  expect(plan).toMatch(/SEARCH consent USING PRIMARY KEY/);
+  const planOf = (filter: Parameters<typeof conditionOf>[0]) => {
+    const { where, values } = conditionOf(filter);
+    const plan = rows.all<{ detail: string }>(`explain query plan select consent_id from consent ${where}`, ...values);
+    return plan.map(({ detail }) => detail).join('\n');
+  };
+  const byAccount = planOf({ accountIds: ['shared'] });
+  expect(byAccount).toMatch(/SEARCH consent_account USING PRIMARY KEY/);
+  expect(byAccount).toMatch(/SEARCH consent USING PRIMARY KEY/);
+  expect(planOf({ statuses: { among: ['expired'], at: 920 } })).toMatch(/SEARCH consent USING INDEX consent_expiry/);
 });

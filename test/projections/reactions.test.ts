@@ -639,7 +639,7 @@ describe('a client that is disabled', () => {
 });
 
 describe('reactions', () => {
-  const running = (due: () => readonly Due[], onDuty: Observable<boolean> = of(true)) => {
+  const running = (due: (limit: number) => readonly Due[], onDuty: Observable<boolean> = of(true)) => {
     const applied = new Subject<{ types: Set<'ClientDisabled'> }>();
     const faults: unknown[] = [];
     const reactions = runReactions({
@@ -674,7 +674,7 @@ describe('reactions', () => {
     expect([looks, done]).toEqual([1, 1]);
   });
 
-  test('know what was due already when their turn came, until it is done', async () => {
+  test('know what was due already when their turn came, for as long as it is theirs', async () => {
     const duty = new BehaviorSubject(true);
     const done: [string, boolean][] = [];
     let keys = ['old'];
@@ -692,7 +692,8 @@ describe('reactions', () => {
     await look();
     expect(done).toEqual([
       ['old', true],
-      ['old', false],
+      // An attempt that only says when the next one is due leaves open what became of the one before their turn.
+      ['old', true],
       ['new', false],
     ]);
     duty.next(false);
@@ -729,6 +730,53 @@ describe('reactions', () => {
     await settled();
     expect(done.slice(0, 3)).toEqual(['bad', 'good', 'bad']);
     expect(faults).toHaveLength(1);
+  });
+
+  test('that failed may be repeats, for nobody knows how far they came', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const acts: boolean[] = [];
+    const act = async (mayRepeat: boolean) => {
+      acts.push(mayRepeat);
+      if (acts.length < 3) throw new Error('it broke off');
+    };
+    const { applied } = running(() => (acts.length < 4 ? [{ key: 'work', act }] : []));
+    await settled();
+    for (let second = 0; second < 2; second += 1) {
+      await jest.advanceTimersByTimeAsync(1000);
+      applied.next();
+      await settled();
+    }
+    applied.next();
+    await settled();
+    expect(acts).toEqual([false, true, true, false]);
+  });
+
+  test('that failed may be repeats also where there is more of them than is looked at', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const acts = new Map<string, boolean[]>();
+    const keys = Array.from({ length: 1500 }, (_, n) => `work ${n}`);
+    const piece = (key: string) => ({
+      key,
+      async act(mayRepeat: boolean) {
+        acts.set(key, [...(acts.get(key) ?? []), mayRepeat]);
+        throw new Error('the store is away');
+      },
+    });
+    let turn = 0;
+    // What fails goes to the end of the list.
+    const inTurn = (limit: number) => [...keys.slice(turn), ...keys.slice(0, turn)].slice(0, limit).map(piece);
+    const { applied } = running(inTurn);
+    await settled();
+    for (let second = 0; second < 20; second += 1) {
+      turn = (turn + 400) % keys.length;
+      await jest.advanceTimersByTimeAsync(1000);
+      applied.next();
+      await settled();
+    }
+    const again = [...acts.values()].filter(({ length }) => length > 1);
+    expect(again.length).toBeGreaterThan(1000);
+    expect(again.filter(([first, ...others]) => first || !others.every(Boolean))).toEqual([]);
+    await jest.advanceTimersByTimeAsync(1000);
   });
 
   test('look every second at what has become due by itself', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, jest, test } from '@jest/globals';
 import { firstValueFrom, lastValueFrom, map, Subject, skip } from 'rxjs';
 import { systemClock, systemIds } from '../../src/adapters/clock.ts';
@@ -8,7 +9,7 @@ import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts'
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
 import { UnreadableEvent } from '../../src/domain/events.ts';
-import { type EventStore, type StoredEvent, StoreStopped } from '../../src/domain/ports/event-store.ts';
+import { type EventStore, type Page, type StoredEvent, StoreStopped } from '../../src/domain/ports/event-store.ts';
 import type { Rows } from '../../src/domain/ports/rows.ts';
 import type { Projection } from '../../src/projections/projection.ts';
 import { ProjectionStopped, type Projections, runProjections } from '../../src/projections/runner.ts';
@@ -89,17 +90,32 @@ describe('projections', () => {
     expect(onRoll(rows, 'one')).toEqual(['a', 'b', 'c', 'd']);
   });
 
+  test('commit what they have caught up with also where nothing follows', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const { store } = await logOf('a', 'b');
+    const file = newFile();
+    const rows = sqliteRows(file);
+    const running = await run(store, rows, roll('one'));
+    await running.caughtUp;
+    jest.runOnlyPendingTimers();
+    const outside = sqliteRows(file, { shared: 'reader' });
+    expect(onRoll(outside, 'one')).toEqual(['a', 'b']);
+    running.stop();
+  });
+
   test('keep rows and checkpoint together: who looks from outside never sees one without the other', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     const { store, register } = await logOf('a');
     const file = newFile();
     const rows = sqliteRows(file);
     const running = await run(store, rows, roll('one'));
-    const outside = sqliteRows(file, { readOnly: true });
+    const outside = sqliteRows(file, { shared: 'reader' });
     const seen: number[] = [];
     for (let n = 0; n < 6; n += 1) {
       await register(`b-${n}`, `c-${n}`);
       if (n % 2 === 1) jest.runOnlyPendingTimers();
+      // Within a turn of the event loop a reader sees one state.
+      await nextTurn();
       const { applied, position } = outside.get<{ applied: number; position: number }>(
         'select (select count(*) from one) as applied, position from projection',
       ) ?? { applied: 0, position: 0 };
@@ -109,8 +125,50 @@ describe('projections', () => {
     expect(seen).toEqual([0, 5, 5, 9, 9, 13]);
     await register('d');
     running.stop();
+    await nextTurn();
     expect(checkpoint(outside, 'one')).toBe(14);
     expect(onRoll(outside, 'one')).toHaveLength(14);
+  });
+
+  test('of rows that others read are committed before anybody is told, in the past too', async () => {
+    const { store, register } = await logOf(...Array.from({ length: 1000 }, (_, n) => `past-${n}`));
+    const file = newFile();
+    const running = await run(store, sqliteRows(file, { shared: 'writer' }), roll('one'));
+    await running.caughtUp;
+    const outside = sqliteRows(file, { shared: 'reader' });
+    expect(checkpoint(outside, 'one')).toBe(1000);
+    for (let n = 0; n < 5; n += 1) {
+      await nextTurn();
+      const told = firstValueFrom(running.applied.pipe(map(({ position }) => [position, checkpoint(outside, 'one')])));
+      await register(`b-${n}`, `c-${n}`);
+      expect(await told).toEqual([1001 + 2 * n, 1001 + 2 * n]);
+    }
+    running.stop();
+  });
+
+  test('of rows that others read are committed before anybody is told, also what is no border', async () => {
+    const { store, register } = await logOf('a');
+    const file = newFile();
+    const pages = new Subject<Page>();
+    const running = await run({ ...store, follow: () => pages }, sqliteRows(file, { shared: 'writer' }), roll('one'));
+    const outside = sqliteRows(file, { shared: 'reader' });
+    const told: [number, number | undefined][] = [];
+    running.applied.subscribe(({ position }) => told.push([position, checkpoint(outside, 'one')]));
+    const [a] = await store.readAll(0, 1);
+    pages.next({ events: [a as StoredEvent], position: 1, caughtUp: true });
+    await running.caughtUp;
+    await register('b');
+    const [b] = await store.readAll(1, 1);
+    await nextTurn();
+    pages.next({ events: [b as StoredEvent], position: 2, caughtUp: false });
+    await nextTurn();
+    pages.next({ events: [], position: 7, caughtUp: false });
+    expect(told).toEqual([
+      [1, 1],
+      [2, 2],
+      [7, 7],
+    ]);
+    running.stop();
   });
 });
 
@@ -259,10 +317,13 @@ describe('what cannot be applied stops all projections', () => {
     rows.get('pragma max_page_count = 50');
     const failing = stopped(running);
     await register('c', 'elephant');
-    expect((await failing).message).toContain('before event 4');
+    expect(await failing).toMatchObject({
+      message: expect.stringContaining('before event 4'),
+      cause: { message: 'database or disk is full' },
+    });
     running.stop();
     rows.close();
-    const after = sqliteRows(file, { readOnly: true });
+    const after = sqliteRows(file, { shared: 'reader' });
     expect(after.get('select count(*) as kept, (select position from projection) as position from heavy')).toEqual({
       kept: 0,
       position: 0,

@@ -7,10 +7,10 @@ import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts'
 import { jwsReader } from '../../src/adapters/jose/jws-reader.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
+import { localLimits } from '../../src/adapters/limits/local.ts';
 import { openLoginScript } from '../../src/adapters/login-script.ts';
 import { outboundClient } from '../../src/adapters/outbound/outbound.ts';
 import { inMemoryPushSender } from '../../src/adapters/push/in-memory.ts';
-import { sqliteReplayGuard } from '../../src/adapters/replay-guard.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
 import { loadConfig } from '../../src/config.ts';
 import type { ClientCertificate } from '../../src/domain/client/certificate.ts';
@@ -62,7 +62,7 @@ export const nodesOwn = (store: EventStore): EventStore => ({ ...store, close: a
 
 /** An engine over plain HTTP on a free port; the certificate of a call is what the header `x-test-certificate` says. */
 export const testEngine = async (
-  { nowMs, sandbox, ...given }: Partial<Ports> & Pick<EngineSettings, 'nowMs' | 'sandbox'> = {},
+  { nowMs, sandbox, ...given }: Partial<Ports> & Pick<EngineSettings, 'sandbox'> & { nowMs?: () => number } = {},
   settings: Record<string, string> = {},
 ): Promise<TestEngine> => {
   const { config } = loadConfig({ env: settings, cwd: '/nonexistent' });
@@ -73,7 +73,7 @@ export const testEngine = async (
     sealer: psuKeys(':memory:', Buffer.alloc(32, 1)),
     signer: temporarySigningKeys(),
     jws: jwsReader,
-    replayGuard: sqliteReplayGuard(':memory:', systemClock),
+    limits: localLimits(':memory:', { clock: given.clock ?? systemClock, nowMs }),
     directory: people,
     pushSender: inMemoryPushSender(),
     outbound: outboundClient({ development: true }),
@@ -98,7 +98,6 @@ export const testEngine = async (
     certificateOf: (req: IncomingMessage) =>
       JSON.parse((req.headers['x-test-certificate'] as string) ?? 'null') as ClientCertificate | null,
     onFault,
-    ...(nowMs !== undefined && { nowMs }),
     sandbox,
   }).catch(async (error) => {
     await stopServer();

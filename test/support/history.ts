@@ -172,10 +172,10 @@ async function* jointStory(world: Steps, { happens, pick }: Chance, n: number): 
   if (happens(0.2)) yield () => world.revokeConsent(consentId);
 }
 
-/** One of two people has agreed, and the past ends there. */
+/** One of two people has agreed, to a TPP of the reference's profile, and the past ends there. */
 async function* halfAgreedStory(world: Steps): Story {
   const [clientId, consentId, requestId, deviceId] = ['tpp-last', 'joint-last', 'joint-last-request', 'device-last'];
-  yield () => world.registerClient(clientId);
+  yield () => world.registerClient(clientId, { profile: 'wso2-compat' });
   yield () => world.offerEnrolment(deviceId, 'psu-last');
   yield () => world.registerDevice(deviceId, null);
   yield () => world.lodgeJoint(consentId, clientId, ['psu-last', 'psu-0']);
@@ -184,6 +184,7 @@ async function* halfAgreedStory(world: Steps): Story {
   yield () => world.show(requestId, deviceId);
   yield () => world.answer(requestId, deviceId, 'approved');
   yield () => world.persist(requestId);
+  yield () => world.offerEnrolment(`${deviceId}-unused`, 'psu-last');
 }
 
 async function* redirection(world: Steps & RedirectSteps, { happens, pick }: Chance, n: number): Story {

@@ -42,6 +42,8 @@ export const freshEnvironment = async (more: Record<string, string> = {}): Promi
     COUNTERSIGN_SERVER_PORT: String(port),
     COUNTERSIGN_SERVER_MTLS_PORT: String(mtlsPort),
     COUNTERSIGN_CIBA_INTERVAL_SECONDS: '1',
+    COUNTERSIGN_OPERATOR_PORT: '0',
+    COUNTERSIGN_OPERATOR_DRAIN_SECONDS: '0',
     ...more,
   };
 };

@@ -48,6 +48,9 @@ export const inMemoryEventStore = ({ now = Date.now }: { now?: () => number } = 
     readAll: async (afterPosition, limit) => after(afterPosition, limit),
     head: async () => log.length,
     follow: (afterPosition) => followLog(afterPosition, after, commits),
+    async writable() {
+      if (closed) throw new StoreStopped('it was closed');
+    },
     async close() {
       await Promise.resolve();
       closed = true;

@@ -5,6 +5,8 @@ export type Value = string | number | null;
  * with `close`. All calls are synchronous; SQL texts should be constants, for they are prepared once.
  */
 export interface Rows {
+  /** Where several processes have the same rows: whether this one writes them, or only reads what another has committed. */
+  readonly shared?: 'writer' | 'reader';
   run(sql: string, ...values: Value[]): void;
   all<Row>(sql: string, ...values: Value[]): readonly Row[];
   get<Row>(sql: string, ...values: Value[]): Row | undefined;

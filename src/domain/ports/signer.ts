@@ -14,7 +14,7 @@ export interface Signer {
   /** Whether the private part of the key is here. */
   holds(kid: string): boolean;
   /** Brings private parts here that another node has made; those that are nowhere stay away. */
-  fetch(kids: readonly string[]): Promise<void>;
+  load(kids: readonly string[]): Promise<void>;
   /** Goes on with these keys: all that the log knows, as it says now. The private parts of removed ones are erased. */
   follow(keys: Readonly<Record<OurAlg, SigningKeys>>, at: number): void;
 }

@@ -11,6 +11,7 @@ import type { Rows } from '../../domain/ports/rows.ts';
 import { notificationsToDeliver, subscriptionsTo } from '../event-notifications.ts';
 import { CALLS_PER_CLIENT, fraction, post } from './notify-client.ts';
 import type { Reaction } from './runner.ts';
+import { untilKept } from './until-kept.ts';
 
 const ENGINE = { kind: 'engine', id: 'deliver-notifications' } as const;
 
@@ -44,7 +45,8 @@ const deliver = async (deps: Deps, notificationId: string): Promise<void> => {
   const { clientId, attempts: attemptsBefore } = notification;
   const outcome = await attempt(deps, notificationId, notification);
   const command = { id: ids.uuid(), actor: ENGINE, correlationId: notificationId, causationId: null };
-  await decide(eventNotification, notificationId, delivered(outcome, { clientId, attemptsBefore, at: clock() }, fraction(ids)), command);
+  const told = delivered(outcome, { clientId, attemptsBefore, at: clock() }, fraction(ids));
+  await untilKept((again) => decide(eventNotification, notificationId, told, { ...command, again }));
 };
 
 const attempt = async (deps: Deps, notificationId: string, notification: CreatedNotification): Promise<NotificationOutcome> => {

@@ -10,6 +10,7 @@ import type { Rows } from '../../domain/ports/rows.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { notificationsDueAt } from '../notifications-due.ts';
 import type { Reaction } from './runner.ts';
+import { untilKept } from './until-kept.ts';
 
 /** The calls to one client that may be under way at once. */
 export const CALLS_PER_CLIENT = 32;
@@ -79,7 +80,8 @@ export const notifyClient = async (
   const outcome = await attempt(deps, request, messageOf);
   const { clientId, deliveryMode, expiresAt: requestExpiresAt } = request;
   const by = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt, mayRepeat };
-  await decide(notification, requestId, attempted(by, outcome, fraction(ids)), engineCommand(ids, reaction, request));
+  const [told, command] = [attempted(by, outcome, fraction(ids)), engineCommand(ids, reaction, request)];
+  await untilKept((again) => decide(notification, requestId, told, { ...command, again }));
   return request;
 };
 

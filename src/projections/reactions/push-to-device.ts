@@ -17,6 +17,7 @@ import { type PushDue, pushesDue } from '../device-lookup.ts';
 import { findPending } from '../pending-requests.ts';
 import { toldTo } from './phone-told.ts';
 import type { Reaction } from './runner.ts';
+import { untilKept } from './until-kept.ts';
 
 const ENGINE = { kind: 'engine', id: 'push-to-device' } as const;
 
@@ -58,9 +59,12 @@ const wake = async (deps: PushDeps, due: PushDue, mayRepeat: boolean): Promise<v
   const command = () => ({ id: ids.uuid(), actor: ENGINE, correlationId: consentId, causationId: null });
   const outcome = await outcomeOf(deps, registered, due);
   const at = clock();
-  if (outcome.outcome === 'dead') await decide(device, deviceId, pushTokenDied(tokenRevision, at), command());
+  const died = command();
+  if (outcome.outcome === 'dead')
+    await untilKept((again) => decide(device, deviceId, pushTokenDied(tokenRevision, at), { ...died, again }));
   const attempt = { requestId, deviceId, tokenRevision, psuId, at, requestExpiresAt: expiresAt, mayRepeat };
-  await decide(push, pushIdOf(due), attempted(attempt, outcome), command());
+  const made = command();
+  await untilKept((again) => decide(push, pushIdOf(due), attempted(attempt, outcome), { ...made, again }));
 };
 
 const refused = (reason: string): PushOutcome => ({ outcome: 'refused', reason });

@@ -1,3 +1,4 @@
+import { defer, EMPTY, filter, retry, switchMap, timer } from 'rxjs';
 import type { Decide, Decided } from '../../domain/decide.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Actor } from '../../domain/ports/event-store.ts';
@@ -7,6 +8,8 @@ import { activate, dueStep, type KeyPolicy, OUR_ALGS, type OurAlg, publish, remo
 import type { Projections } from '../runner.ts';
 import { findSigningKeys, SIGNING_KEY_CHANGES } from '../signing-keys.ts';
 import type { Reaction } from './runner.ts';
+
+const AGAIN_MS = 1000;
 
 interface Deps {
   decide: Decide;
@@ -53,7 +56,13 @@ export const startRotation = async (deps: Deps): Promise<Rotation> => {
     return wanted.map(({ kid }) => kid).filter((kid) => !signer.holds(kid));
   };
   const follow = async () => {
-    if (missing().length > 0) await signer.fetch(missing());
+    // The rows go on meanwhile: a key that another node has published by then is asked for as well.
+    const asked = new Set<string>();
+    const unasked = () => missing().filter((kid) => !asked.has(kid));
+    for (let kids = unasked(); kids.length > 0; kids = unasked()) {
+      await signer.load(kids);
+      for (const kid of kids) asked.add(kid);
+    }
     signer.follow(recorded(), clock());
     const [lost] = missing();
     if (lost !== undefined) throw new SigningKeyMissing(lost);
@@ -64,12 +73,17 @@ export const startRotation = async (deps: Deps): Promise<Rotation> => {
     for (const { act } of steps) await projections.reached((await act()).position);
     await follow();
   }
-  const watch = projections.applied.subscribe({
-    next({ types }) {
-      if (SIGNING_KEY_CHANGES.some((type) => types.has(type))) follow().catch(onFault);
-    },
-    error: () => undefined,
-  });
+  // What could not be brought here at this moment is asked for again, for nothing else reminds of it.
+  const following = defer(follow).pipe(
+    retry({
+      delay(error) {
+        onFault(error);
+        return error instanceof SigningKeyMissing ? EMPTY : timer(AGAIN_MS);
+      },
+    }),
+  );
+  const changes = projections.applied.pipe(filter(({ types }) => SIGNING_KEY_CHANGES.some((type) => types.has(type))));
+  const watch = changes.pipe(switchMap(() => following)).subscribe({ error: () => undefined });
   // What another node did between the last look and this subscription.
   await follow();
 

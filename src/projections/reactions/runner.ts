@@ -8,7 +8,7 @@ export interface Due {
   key: string;
   /**
    * Does it and records that it was done, which takes it off the list. Done twice it must record nothing new. `mayRepeat`: it was due already
-   * when this process came on duty, so that another one may have done it and died before it could say so.
+   * when this process came on duty, so that another one may have done it and died before it could say so; or an attempt of this one failed.
    */
   act(mayRepeat: boolean): Promise<unknown>;
 }
@@ -75,21 +75,24 @@ export const runReactions = ({
   type Running = (typeof running)[number];
   const awaiting = new Set<Running>();
   let idle = true;
+  // The read models have stopped: what they say is due may have been done.
+  let over = false;
 
   const start = (reaction: Running, { key, act }: Due) => {
     const { name, underWay, failing, inherited } = reaction;
     if (underWay.has(key)) return;
     const since = failing.get(key) ?? Date.now();
-    failing.delete(key);
-    const ended = act(inherited.has(key))
+    const failed = failing.delete(key);
+    const ended = act(inherited.has(key) || failed)
       .then(() => {
         reaction.done += 1;
-        inherited.delete(key);
       })
       .catch((error: unknown) => {
         reaction.failed += 1;
         onError(name, error);
-        return new Promise<void>((resolve) => setTimeout(resolve, TICK_MS).unref()).then(() => void failing.set(key, since));
+        return new Promise<void>((resolve) => setTimeout(resolve, TICK_MS).unref()).then(() => {
+          if (!idle) failing.set(key, since);
+        });
       })
       .then(() => void underWay.delete(key));
     underWay.set(key, { since, ended });
@@ -105,13 +108,14 @@ export const runReactions = ({
   const sweep = () => {
     const looking = running.filter((reaction) => awaiting.has(reaction));
     awaiting.clear();
-    if (idle) return;
+    if (idle || over) return;
     for (const reaction of looking) {
-      // What is under way or failed a moment ago stands first in the list: it must not hide what comes behind it.
-      const held = Math.min(reaction.underWay.size, MOST_HELD);
+      // What is under way or failed stands first in the list: it must not hide what comes behind it.
+      const limit = AT_ONCE + Math.min(reaction.underWay.size + reaction.failing.size, MOST_HELD);
       try {
-        const due = reaction.due(AT_ONCE + held);
-        forget(reaction, due);
+        const due = reaction.due(limit);
+        // What is not on a full list may stand behind it.
+        if (due.length < limit) forget(reaction, due);
         for (const piece of due) start(reaction, piece);
       } catch (error) {
         onError(reaction.name, error);
@@ -120,7 +124,7 @@ export const runReactions = ({
   };
 
   const soon = (reaction: Running) => {
-    if (idle) return;
+    if (idle || over) return;
     if (awaiting.size === 0) setImmediate(sweep);
     awaiting.add(reaction);
   };
@@ -130,29 +134,39 @@ export const runReactions = ({
     next: ({ types }) => {
       for (const reaction of running) if (reaction.after.some((type) => types.has(type))) soon(reaction);
     },
-    error: () => undefined,
+    error() {
+      over = true;
+    },
   });
   watch.add(time.subscribe(all));
   watch.add(
     onDuty.subscribe((ours) => {
       idle = !ours;
-      for (const reaction of running) reaction.inherited = new Set(ours ? reaction.outstanding?.() : []);
+      for (const reaction of running) {
+        reaction.inherited = new Set(ours ? reaction.outstanding?.() : []);
+        if (idle) reaction.failing.clear();
+      }
       if (ours) all();
     }),
   );
   return {
     outboxes: () =>
       running.map(({ name: reaction, underWay, failing, done, failed }) => {
-        const since = [...[...underWay.values()].map((piece) => piece.since), ...failing.values()];
+        // Who is not on duty owes nothing: what is under way is for others to do, too.
+        const since = idle ? [] : [...[...underWay.values()].map((piece) => piece.since), ...failing.values()];
         return { reaction, due: since.length, oldest: since.length === 0 ? null : Math.min(...since), done, failed };
       }),
     async stop() {
       watch.unsubscribe();
       idle = true;
+      let late: NodeJS.Timeout | undefined;
       await Promise.race([
         Promise.all(running.flatMap(({ underWay }) => [...underWay.values()].map(({ ended }) => ended))),
-        new Promise((resolve) => setTimeout(resolve, TICK_MS)),
+        new Promise<void>((resolve) => {
+          late = setTimeout(resolve, TICK_MS);
+        }),
       ]);
+      clearTimeout(late);
     },
   };
 };

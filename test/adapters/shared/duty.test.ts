@@ -15,6 +15,8 @@ interface Node {
   ours: boolean;
   /** What stands between the node and the records: the store is away, or does not answer. */
   store: 'there' | 'away' | 'silent';
+  /** How late its next look reaches the records. */
+  lateMs: number;
   faults: unknown[];
 }
 
@@ -23,7 +25,7 @@ const world = () => {
   const records = inMemoryRecords();
   const nodes: Node[] = [];
   const crowds: string[] = [];
-  const start = (id: string): Node => {
+  const start = (id: string, lateMs = 0): Node => {
     const through = async <T>(call: () => Promise<T>): Promise<T> => {
       if (node.store === 'away') throw new Error('the store is away');
       if (node.store === 'silent') return new Promise<T>(() => undefined);
@@ -31,10 +33,16 @@ const world = () => {
     };
     const own: SharedRecords = {
       ...records,
-      read: (name) => through(() => records.read(name)),
+      read: (name) =>
+        through(async () => {
+          const late = node.lateMs;
+          node.lateMs = 0;
+          if (late > 0) await new Promise((resolve) => setTimeout(resolve, late));
+          return records.read(name);
+        }),
       write: (name, text, revision) => through(() => records.write(name, text, revision)),
     };
-    const node: Node = { id, ours: false, store: 'there', faults: [], duty: undefined as unknown as Duty };
+    const node: Node = { id, ours: false, store: 'there', lateMs, faults: [], duty: undefined as unknown as Duty };
     nodes.push(node);
     node.duty = sharedDuty(own, { nodeId: id, nowMs: () => jest.now(), onFault: (error) => node.faults.push(error) });
     node.duty.onDuty.subscribe((ours) => {
@@ -92,6 +100,16 @@ describe('the duty of nodes', () => {
     await pass(60);
     expect([onDuty(), crowds]).toEqual([['b'], []]);
     expect(a.faults.length > 0).toBe(how === 'away');
+  });
+
+  test('is not taken by one whose look was late, from another that has it', async () => {
+    const { start, pass, onDuty, crowds } = world();
+    start('a');
+    await pass(1);
+    // Longer than the silence after which it may take it, and answered with what stands there in the end.
+    start('b', 11_500);
+    await pass(60);
+    expect([onDuty(), crowds]).toEqual([['a'], []]);
   });
 
   test('comes back to the only node when its store does', async () => {

@@ -1,13 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import type { SharedRecords } from '../../../src/adapters/shared/records.ts';
 
 /** What nodes count on, whatever holds their records. `open` gives one node's view of records that it shares with all that it gave before. */
 export const recordsContract = (kind: string, open: () => SharedRecords): void => {
-  let names = 0;
-  const newName = (): string => {
-    names += 1;
-    return `record-${kind.replaceAll(/\W/g, '')}-${process.pid}-${names}`;
-  };
+  // A name that was erased is gone for ever.
+  const newName = (): string => `record-${randomUUID()}`;
 
   describe(`${kind}: shared records`, () => {
     test('are none before they are written, and then what was written last', async () => {
