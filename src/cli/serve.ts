@@ -11,10 +11,11 @@ export const serveUntilStopped = async (config: Config, onCatchUp?: (progress: C
   const rotate = () =>
     serving.engine.rotateSigningKeys({ kind: 'operator', id: 'signal' }).catch((error) => console.error('countersign:', error));
   process.on('SIGUSR2', rotate);
-  console.log(banner(config, serving));
   const stopped = new Promise<void>((resolve) => {
     for (const signal of SIGNALS) process.once(signal, () => resolve());
   });
+  // Whoever reads that it serves may stop it at once.
+  console.log(banner(config, serving));
   try {
     await Promise.race([stopped, serving.failed]);
   } catch (error) {
