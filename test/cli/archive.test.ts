@@ -22,7 +22,8 @@ import { ProjectionStopped, runProjections } from '../../src/projections/runner.
 import { keepArchiving } from '../../src/serve/archiving.ts';
 import { writeHistory } from '../support/history.ts';
 import { newEvent, newEvents } from '../support/new-events.ts';
-import { freePorts, freshEnvironment, served, temporaryFolder } from '../support/served.ts';
+import { freePort } from '../support/ports.ts';
+import { freshEnvironment, served, temporaryFolder } from '../support/served.ts';
 
 const DAY_MS = 86_400_000;
 const CLI = join(import.meta.dirname, '../../src/cli.ts');
@@ -221,7 +222,7 @@ describe('countersign rebuild', () => {
 
 describe('a node that is behind its log', () => {
   test('does not listen until its read models have caught up', async () => {
-    const [port] = await freePorts();
+    const port = await freePort();
     const listens = () =>
       new Promise<boolean>((resolve) => {
         const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));

@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { selfSignedCertificate } from '../../src/adapters/tls/certificates.ts';
-import { freePorts, served } from '../support/served.ts';
+import { freePort } from '../support/ports.ts';
+import { served } from '../support/served.ts';
 import { dockerfile, textOf } from './compose.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -73,7 +74,7 @@ describe('the Dockerfile', () => {
     }
     const { config, serving } = await served();
     expect(await healthy(config.server.port).finally(serving.close)).toBe(true);
-    const [nobodyListens] = await freePorts();
+    const nobodyListens = await freePort();
     expect(await healthy(nobodyListens)).toBe(false);
   });
 });

@@ -18,7 +18,8 @@ import {
 } from '../../src/adapters/tls/certificates.ts';
 import type { Identity } from '../../src/adapters/tls/servers.ts';
 import { loadConfig } from '../../src/config.ts';
-import { freePorts, temporaryFolder } from '../support/served.ts';
+import { freePort } from '../support/ports.ts';
+import { temporaryFolder } from '../support/served.ts';
 import { textOf } from './compose.ts';
 
 // A real HAProxy with deploy/haproxy.cfg, its addresses and paths replaced, before two servers that read certificates as the engine does.
@@ -54,7 +55,7 @@ beforeAll(async () => {
   selfSigned = await selfSignedCertificate({ commonName: 'A TPP of its own' }, clock());
   const identity = await named('engine-1', 'engine-2');
   engines = await Promise.all([standIn(identity), standIn(identity)]);
-  ports = await freePorts();
+  ports = [await freePort(), await freePort()];
   const front = await named('localhost');
   haproxy = await startProxy(front);
 });
@@ -109,7 +110,7 @@ const startProxy = async (front: Identity): Promise<ChildProcess> => {
     writeFileSync(join(folder, name), content);
     return join(folder, name);
   };
-  const [healthPort] = await freePorts();
+  const healthPort = await freePort();
   const authorities = write('authorities.pem', authority.certificate);
   const settings = textOf('deploy/haproxy.cfg')
     .replaceAll('/run/secrets/proxy_certificate_and_key', write('front.pem', front.certificate + front.key))

@@ -10,7 +10,8 @@ import { logger } from '../../src/serve/logger.ts';
 import { type Serving, serve } from '../../src/serve.ts';
 import { nodesOwn } from '../support/engine.ts';
 import { newEvent } from '../support/new-events.ts';
-import { freePorts, freshEnvironment } from '../support/served.ts';
+import { freePort } from '../support/ports.ts';
+import { freshEnvironment } from '../support/served.ts';
 
 const running: Serving[] = [];
 afterEach(async () => {
@@ -19,7 +20,7 @@ afterEach(async () => {
 
 /** A node over a log, with what it writes to its own. */
 const node = async (store: EventStore) => {
-  const [port] = await freePorts();
+  const port = await freePort();
   const { config } = loadConfig({ env: await freshEnvironment({ COUNTERSIGN_OPERATOR_PORT: String(port) }), cwd: tmpdir() });
   const lines: string[] = [];
   const log = logger(config, { write: (line: string) => void lines.push(line) });

@@ -13,7 +13,8 @@ import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
 import { logger } from '../../src/serve/logger.ts';
 import { type Serving, serve } from '../../src/serve.ts';
 import { metricsIn } from '../support/metrics.ts';
-import { freePorts, freshEnvironment } from '../support/served.ts';
+import { freePort } from '../support/ports.ts';
+import { freshEnvironment } from '../support/served.ts';
 
 // The names of what nobody else may see, in bodies, forms and JWTs.
 const SECRET =
@@ -53,7 +54,7 @@ const watching =
 const operator = async (path: string) => fetch(`http://127.0.0.1:${config.operator.port}${path}`);
 
 beforeAll(async () => {
-  const [port] = await freePorts();
+  const port = await freePort();
   const env = await freshEnvironment({ COUNTERSIGN_OPERATOR_PORT: String(port), COUNTERSIGN_LOG_LEVEL: 'trace' });
   ({ config } = loadConfig({ env, cwd: tmpdir() }));
   const sink = new Writable({
@@ -106,7 +107,7 @@ describe('the listener of operators', () => {
 });
 
 test('a node that is still building its read models lives, and is not ready', async () => {
-  const [port] = await freePorts();
+  const port = await freePort();
   const own = loadConfig({ env: await freshEnvironment({ COUNTERSIGN_OPERATOR_PORT: String(port) }), cwd: tmpdir() }).config;
   const log = inMemoryEventStore();
   const go = new Subject<void>();
@@ -131,7 +132,7 @@ test('a node that is still building its read models lives, and is not ready', as
 }, 30_000);
 
 test('a node that nobody can reach yet is not ready', async () => {
-  const [port] = await freePorts();
+  const port = await freePort();
   const own = loadConfig({ env: await freshEnvironment({ COUNTERSIGN_OPERATOR_PORT: String(port) }), cwd: tmpdir() }).config;
   const log = inMemoryEventStore();
   const [asked, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
-import { freePorts, freshEnvironment } from '../support/served.ts';
+import { freePort } from '../support/ports.ts';
+import { freshEnvironment } from '../support/served.ts';
 import { startServer } from '../support/server-process.ts';
 
 const CLIENTS = 16;
@@ -14,7 +15,7 @@ afterEach(() => {
 });
 
 const started = async (drainSeconds: number) => {
-  const [port] = await freePorts();
+  const port = await freePort();
   const env = await freshEnvironment({
     COUNTERSIGN_OPERATOR_PORT: String(port),
     COUNTERSIGN_OPERATOR_DRAIN_SECONDS: String(drainSeconds),

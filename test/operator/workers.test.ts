@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { type Page, pagesOfWorkers } from '../../src/serve/metrics/workers.ts';
 import { type Metrics, makeMetrics } from '../../src/serve/metrics.ts';
 import { metricsIn } from '../support/metrics.ts';
-import { freePorts } from '../support/served.ts';
+import { freePort } from '../support/ports.ts';
 import { type Connection, type Engine, environmentWith, type Form, secretOf, startEngine, until } from '../workers/support.ts';
 
 let engine: Engine | null = null;
@@ -39,7 +39,7 @@ test.each([2, 4])(
 );
 
 test('an engine none of whose workers listens is not ready', async () => {
-  const [port] = await freePorts();
+  const port = await freePort();
   engine = await startEngine(2, await environmentWith({}, { COUNTERSIGN_OPERATOR_PORT: String(port) }));
   const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).json() as Promise<{ ready: boolean; checks: object }>;
   expect(await ready()).toMatchObject({ ready: true });
@@ -55,7 +55,7 @@ test('an engine none of whose workers listens is not ready', async () => {
 
 describe('the metrics of workers', () => {
   test('are one page, at the process that started them', async () => {
-    const [port] = await freePorts();
+    const port = await freePort();
     engine = await startEngine(2, await environmentWith({}, { COUNTERSIGN_OPERATOR_PORT: String(port) }));
     const connections = await engine.connections(4);
     for (const { fetch } of connections) await fetch(`${engine.issuer}/oauth2/jwks`);

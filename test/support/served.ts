@@ -1,6 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -11,6 +9,7 @@ import { client, register } from '../../src/domain/client/decider.ts';
 import { clientMetadata } from '../../src/domain/client/metadata.ts';
 import type { Ports } from '../../src/engine.ts';
 import { type Serving, serve } from '../../src/serve.ts';
+import { freePort } from './ports.ts';
 
 const folders: string[] = [];
 process.once('exit', () => {
@@ -24,18 +23,9 @@ export const temporaryFolder = (): string => {
   return folder;
 };
 
-/** Two ports that nobody listens on. */
-export const freePorts = async (): Promise<[number, number]> => {
-  const servers = [createServer(), createServer()];
-  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))));
-  const [one = 0, other = 0] = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return [one, other];
-};
-
 /** The environment of an engine of its own, on free ports and a fresh data directory; it polls every second. */
 export const freshEnvironment = async (more: Record<string, string> = {}): Promise<Record<string, string>> => {
-  const [port, mtlsPort] = await freePorts();
+  const [port, mtlsPort] = [await freePort(), await freePort()];
   return {
     COUNTERSIGN_DATA_DIR: temporaryFolder(),
     COUNTERSIGN_SERVER_HOST: '127.0.0.1',

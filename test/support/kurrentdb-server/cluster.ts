@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { freePort } from '../ports.ts';
 import { type ServerLog, serverLog } from './log.ts';
 import { type KurrentdbNode, kurrentdbNode, type Membership } from './node.ts';
 
@@ -31,7 +31,8 @@ export interface ClusterOptions {
 export const kurrentdbCluster = async (options: ClusterOptions = {}): Promise<KurrentdbCluster> => {
   const { nodes: count = 1, tls = null, user = null, started = true } = options;
   const log = serverLog(options);
-  const ports = await freePorts(count);
+  const ports: number[] = [];
+  for (let made = 0; made < count; made += 1) ports.push(await freePort());
   let leader: KurrentdbNode | null = null;
   const membership: Membership = { log, leader: () => leader, nodes: () => nodes, tls, user };
   const nodes = ports.map((port) => kurrentdbNode(port, membership));
@@ -50,17 +51,4 @@ export const kurrentdbCluster = async (options: ClusterOptions = {}): Promise<Ku
       for (const one of nodes) one.stop();
     },
   };
-};
-
-const freePorts = async (count: number): Promise<number[]> => {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 };
