@@ -125,7 +125,8 @@ export const writeLog = async (
   let position = 0;
   const write = (event: StoredEvent) => {
     position += 1;
-    const sealed = event.sealed && sealer.seal(subjectOf(event), event.sealed, sealingContext(event.stream, event.revision, event));
+    const subject = () => ({ psuId: subjectOf(event), retention: 'request', at: event.recordedAt / 1000 }) as const;
+    const sealed = event.sealed && sealer.seal(subject(), event.sealed, sealingContext(event.stream, event.revision, event));
     insert({ ...event, position, sealed });
   };
   const start = Math.floor(Date.now() / 1000) - days * 86_400;

@@ -23,6 +23,8 @@ import { authorise, consent, ofRequest } from '../src/domain/consent/decider.ts'
 import { grant, open } from '../src/domain/grant/decider.ts';
 import type { PsuDirectory } from '../src/domain/ports/psu-directory.ts';
 import { startEngine } from '../src/engine.ts';
+import { openEvidence } from '../src/serve/evidence.ts';
+import { nothingOpened } from '../src/serve/opened.ts';
 import { accountOf, CONSENTING_USERS, consentIdOf, type Filling, fillWith, LODGED_BY, tokenOf, userOf } from './filling.ts';
 import { announce } from './measure.ts';
 import { command, OUTSTANDING_LIMITS, ourTarget, plain, registerPhone, registerPhones } from './parties.ts';
@@ -35,7 +37,9 @@ const { values: given } = parseArgs({
     'id-token-alg': { type: 'string', default: 'ES256' },
     data: { type: 'string', default: '.' },
     notification: { type: 'string' },
+    evidence: { type: 'boolean', default: true },
   },
+  allowNegative: true,
 });
 const inData = (file: string) => join(given.data, file);
 
@@ -64,11 +68,19 @@ const { port } = server.address() as AddressInfo;
 const issuer = `http://127.0.0.1:${port}`;
 const { config } = loadConfig({ env: {}, cwd: given.data });
 
+const store = sqliteEventStore(inData('log.sqlite'));
+const evidence = await openEvidence(
+  { ...config, dataDir: given.data, evidence: { ...config.evidence, enabled: given.evidence } },
+  { opened: nothingOpened(), say: console.error, onFault: console.error },
+  { log: store, master: randomBytes(32) },
+);
 const sealer = psuKeys(inData('psu-keys.sqlite'), randomBytes(32));
 const engine = await startEngine(
   {
-    store: sqliteEventStore(inData('log.sqlite')),
+    store,
+    evidence,
     rows: sqliteRows(inData('read-models.sqlite')),
+    auditRows: sqliteRows(inData('audit.sqlite')),
     sealer,
     signer: temporarySigningKeys(),
     jws: jwsReader,

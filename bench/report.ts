@@ -1,3 +1,4 @@
+import { type EvidenceCost, renderEvidence } from './evidence.ts';
 import { count, median, percent, spread, sum, table } from './figures.ts';
 import type { Growth } from './growth.ts';
 import { renderGrowth, renderStartUp, type StartUp } from './growth-rows.ts';
@@ -5,6 +6,7 @@ import type { Sample } from './measure.ts';
 import { type ReadYourWrites, renderReadYourWrites } from './read-your-writes.ts';
 import { OUTSTANDING, type Row } from './rows.ts';
 import { renderStores, type StoreFindings } from './store-rows.ts';
+import { renderVerify, type Verifying } from './verify-rows.ts';
 import { renderWorkers, type Working } from './workers.ts';
 
 /** Who is measured in most rows. */
@@ -38,13 +40,26 @@ export interface Findings {
   stores: StoreFindings | null;
   readYourWrites: readonly ReadYourWrites[] | null;
   workers: readonly Working[] | null;
+  evidence: EvidenceCost | null;
+  verifying: Verifying | null;
 }
 
 /** A rate of a load that was this busy says more about the load than about the server. */
 const BOUND_BY_LOAD = 0.9;
 
 /** The findings in Markdown. */
-export const render = ({ measured, bytesPerRequest, replay, startUp, growth, stores, readYourWrites, workers }: Findings): string => {
+export const render = ({
+  measured,
+  bytesPerRequest,
+  replay,
+  startUp,
+  growth,
+  stores,
+  readYourWrites,
+  workers,
+  evidence,
+  verifying,
+}: Findings): string => {
   const besidePeers = measured.filter(({ row }) => row.filling === null);
   const besideLimit = measured.filter(({ row }) => row.filling !== null);
   const parts = [...tables(besidePeers, PEERS), ...tables(besideLimit, LIMIT)];
@@ -64,6 +79,8 @@ export const render = ({ measured, bytesPerRequest, replay, startUp, growth, sto
   if (stores) parts.push(renderStores(stores));
   if (readYourWrites) parts.push(renderReadYourWrites(readYourWrites));
   if (workers) parts.push(renderWorkers(workers));
+  if (evidence) parts.push(renderEvidence(evidence));
+  if (verifying) parts.push(renderVerify(verifying));
   return parts.filter((part) => part !== '').join('\n\n');
 };
 

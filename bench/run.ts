@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { issueServerCertificate, makeAuthority } from '../src/adapters/tls/certificates.ts';
+import { EVIDENCE_ROW, measureEvidence } from './evidence.ts';
 import { GROWTH_ROW, measureGrowth, measureStartUp, START_ROW } from './growth-rows.ts';
 import type { Job, Run } from './load.ts';
 import { freePort, type Memory, measureWindow, type Running, type Sample, start } from './measure.ts';
@@ -13,6 +14,7 @@ import { conditions, writeResults } from './results-file.ts';
 import { GROUPS, MEMORY_ROW, OUTSTANDING, REPLAY_ROW, type Row } from './rows.ts';
 import { measureStores, STORES_ROW } from './store-rows.ts';
 import { targetOf } from './target.ts';
+import { measureVerify, VERIFY_ROW } from './verify-rows.ts';
 import { measureWorkers, WORKERS_ROW } from './workers.ts';
 
 const { values: given } = parseArgs({
@@ -159,6 +161,8 @@ const findings: Findings = {
   stores: null,
   readYourWrites: null,
   workers: null,
+  evidence: null,
+  verifying: null,
 };
 for (const group of GROUPS) {
   const rows = group.filter(({ name, outstanding }) => isWanted(name) && outstanding <= mostOutstanding);
@@ -184,6 +188,12 @@ if (isWanted(WORKERS_ROW) && process.platform === 'linux') {
   const warmUpSeconds = firstWarmUpSeconds;
   findings.workers = await measureWorkers({ folder, rounds, seconds, warmUpSeconds, connections, quick: given.quick });
 }
+
+if (isWanted(EVIDENCE_ROW)) {
+  const cores = { server: SERVER_CORE, load: LOAD_CORE };
+  findings.evidence = await measureEvidence({ folder, rounds, seconds, warmUpSeconds: firstWarmUpSeconds, connections, cores });
+}
+if (isWanted(VERIFY_ROW)) findings.verifying = await measureVerify(ofLogs);
 
 const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
 const report = `\`${command}\`: ${where}.\n\n${render(findings)}`;

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { archiveSettings } from './config/archive.ts';
@@ -7,11 +6,14 @@ import { authenticationSettings } from './config/authentication.ts';
 import { claimName } from './config/claim-name.ts';
 import { ConfigError } from './config/config-error.ts';
 import { consentSettings, urlsOfSteps } from './config/consent-steps.ts';
+import { evidenceOf, evidenceSettings, wrongEvidence } from './config/evidence.ts';
 import { count, file, optional, optionalFile, port, seconds, text } from './config/kinds.ts';
 import { operatorSettings } from './config/operator.ts';
 import { outboundSettings } from './config/outbound.ts';
+import { proxySettings, wrongProxy } from './config/proxy.ts';
 import { psuSettings, wrongPsu } from './config/psu.ts';
 import { onePerSoftware, registrationSettings, wrongRegistration } from './config/registration.ts';
+import { retentionSettings } from './config/retention.ts';
 import { fromEnvironment, fromFile, type Given, type Setting } from './config/sources.ts';
 import { storeSettings, wrongStore } from './config/store.ts';
 import { wso2Settings } from './config/wso2.ts';
@@ -20,12 +22,6 @@ export { ConfigError };
 
 // Everything is served at the root, so an issuer with a path would name pages that are not there.
 const isIssuer = (value: string) => /^https:\/\/[^\s/?#@]+$/.test(value) && URL.canParse(value);
-
-const isAddressOrNetwork = (value: string) => {
-  const [address = '', bits, ...more] = value.split('/');
-  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
-  return longest > 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest));
-};
 
 /** Every setting: its name (in the file the same words in snake_case), its type, its default and what it is for. */
 const schema = z.strictObject({
@@ -56,7 +52,7 @@ const schema = z.strictObject({
       .min(1)
       .max(256)
       .default(1)
-      .describe('The processes that serve; with more than one, another process writes the log for all of them.'),
+      .describe('The processes that serve a log in a file; with more than one, another process writes it for all of them.'),
   }),
   store: storeSettings,
   tls: z.strictObject({
@@ -69,22 +65,7 @@ const schema = z.strictObject({
         'PEM files of the authorities, up to their roots, whose client certificates tls_client_auth trusts; development adds its own.',
       ),
   }),
-  proxy: z.strictObject({
-    trusted: z
-      .array(z.string().refine(isAddressOrNetwork, 'expected an IP address or a network such as 10.0.0.0/8'))
-      .default([])
-      .describe('The addresses of the reverse proxies that are believed when they say which certificate their client has shown.'),
-    certificateHeader: z
-      .string()
-      .regex(/^[A-Za-z0-9-]+$/, 'expected the name of a header')
-      .nullable()
-      .default(null)
-      .describe('The header in which they say it; they must remove it from what their own clients send.'),
-    certificateFormat: z
-      .enum(['rfc9440', 'nginx', 'envoy'])
-      .default('rfc9440')
-      .describe('How it is written: as RFC 9440 has it, as $ssl_client_escaped_cert of nginx, or as x-forwarded-client-cert of Envoy.'),
-  }),
+  proxy: proxySettings,
   authentication: authenticationSettings,
   ciba: z.strictObject({
     defaultExpirySeconds: seconds.default(300).describe('The life of a CIBA request that names no requested_expiry.'),
@@ -154,6 +135,8 @@ const schema = z.strictObject({
   }),
   operator: operatorSettings,
   archive: archiveSettings,
+  retention: retentionSettings,
+  evidence: evidenceSettings,
   log: z.strictObject({
     level: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -187,6 +170,7 @@ const resolved = (parsed: z.infer<typeof schema>, cwd: string) => {
     dataDir,
     tokens: { ...parsed.tokens, audience: parsed.tokens.audience ?? issuer },
     registration: { ...parsed.registration, oneClientPerSoftware: onePerSoftware(parsed.registration) },
+    evidence: evidenceOf(parsed.evidence, issuer),
     keys: { ...parsed.keys, masterFile: parsed.keys.masterFile ?? join(dataDir, 'keys', 'master.key') },
   };
 };
@@ -273,19 +257,23 @@ const missingInProduction = (given: Map<string, Given>): string[] =>
     : [];
 
 const contradictions = (given: z.infer<typeof schema>): string[] => {
-  const { server, store, tls, ciba, registration, environment, keys, proxy, sandbox, consent, psu } = given;
-  const ownServices = [...urlsOfSteps(consent), ['psu.directory_url', psu.directoryUrl ?? 'https:'] as const];
+  const { server, store, tls, ciba, registration, environment, keys, proxy, sandbox, consent, psu, evidence } = given;
+  const ownServices = [
+    ...urlsOfSteps(consent),
+    ['psu.directory_url', psu.directoryUrl ?? 'https:'] as const,
+    ...evidence.witnesses.map(({ url }) => ['evidence.witnesses', url] as const),
+  ];
   return [
     ...wrongPsu(psu),
-    ...wrongStore(store),
+    ...wrongProxy(proxy),
+    ...wrongStore(store, server),
+    ...wrongEvidence(evidence),
     ...ownServices.map(([name, url]) => environment === 'production' && !url.startsWith('https:') && `${name}: expected an https URL`),
     ...(registration.enabled ? wrongRegistration(registration, environment) : []),
     environment === 'production' && sandbox.automatedApprover && 'sandbox.automated_approver: for development only',
     sandbox.rulesFile !== null && !sandbox.automatedApprover && 'sandbox.rules_file: expected sandbox.automated_approver with it',
     server.port === server.mtlsPort && 'server.mtls_port: expected another port than server.port',
     (tls.certificateFile === null) !== (tls.keyFile === null) && 'tls.certificate_file and tls.key_file: expected both or neither',
-    proxy.trusted.length > 0 !== (proxy.certificateHeader !== null) &&
-      'proxy.trusted and proxy.certificate_header: expected both or neither',
     keys.publishLeadSeconds > keys.rotationDays * 86_400 && 'keys.publish_lead_seconds: expected at most keys.rotation_days',
     ciba.minExpirySeconds > ciba.defaultExpirySeconds && 'ciba.default_expiry_seconds: expected at least ciba.min_expiry_seconds',
     ciba.defaultExpirySeconds > ciba.maxExpirySeconds && 'ciba.default_expiry_seconds: expected at most ciba.max_expiry_seconds',

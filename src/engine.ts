@@ -20,17 +20,22 @@ import type { ClientCertificate } from './domain/client/certificate.ts';
 import type { Decide, Load } from './domain/decide.ts';
 import type { Actor } from './domain/ports/event-store.ts';
 import type { KeyPolicy } from './domain/signing-key/decider.ts';
+import { makeAuditIndex } from './engine/audit.ts';
 import { makeCore, makeIssuing } from './engine/core.ts';
 import type { Ports } from './engine/ports.ts';
 import { engineReactions } from './engine/reactions.ts';
 import { apiRoutes } from './engine/routes.ts';
 import { makeShared } from './engine/shared.ts';
 import { projectionsOver } from './projections/all.ts';
+import type { AuditIndex } from './projections/audit-runner.ts';
 import { type CatchUp, tellCatchUp } from './projections/catch-up.ts';
 import { onceCaughtUp } from './projections/reactions/duty.ts';
+import { erasePsus, forgetWhatIsGone } from './projections/reactions/erasure.ts';
+import { expireData } from './projections/reactions/expire-data.ts';
 import { startRotation } from './projections/reactions/rotate-signing-keys.ts';
 import { type Outbox, type Reaction, runReactions } from './projections/reactions/runner.ts';
 import { type Projections, runProjections } from './projections/runner.ts';
+import { nothingOpened, type Opened } from './serve/opened.ts';
 
 export type { Ports };
 
@@ -40,6 +45,7 @@ export interface Engine {
   decide: Decide;
   load: Load;
   readModels: ReadModels;
+  auditIndex: AuditIndex;
   /** Everything that is served. */
   routes: readonly Route[];
   projections: Projections;
@@ -76,8 +82,21 @@ export interface EngineSettings {
   onShed?: (shed: Shed) => void;
 }
 
-/** Joins the domain, the projections and the API over the given ports; ready when every projection has caught up. */
+/**
+ * Joins the domain, the projections and the API over the given ports; ready when every projection has caught up. Where it fails, nothing of it
+ * goes on.
+ */
 export const startEngine = async (ports: Ports, settings: EngineSettings): Promise<Engine> => {
+  const started = nothingOpened();
+  try {
+    return await join(ports, settings, started);
+  } catch (error) {
+    await started.closeAll();
+    throw error;
+  }
+};
+
+const join = async (ports: Ports, settings: EngineSettings, started: Opened): Promise<Engine> => {
   const { store, rows, sealer } = ports;
   const { config, mtlsBase, sandbox, certificateOf, onFault, onCatchUp } = settings;
   const { issuer, limits } = config;
@@ -86,6 +105,8 @@ export const startEngine = async (ports: Ports, settings: EngineSettings): Promi
 
   const head = await store.head();
   const running = ports.following ?? runProjections(store, rows, projectionsOver(sealer), head);
+  started.atEnd(running.stop);
+  const auditIndex = makeAuditIndex(ports, { head, running, onFault, started });
   if (onCatchUp !== undefined) tellCatchUp(running, head, onCatchUp);
   await running.caughtUp;
   const rotation = await startRotation({
@@ -94,20 +115,33 @@ export const startEngine = async (ports: Ports, settings: EngineSettings): Promi
     policy: keyPolicy(config),
     onFault: (error) => onFault('signing keys', error),
   });
+  started.atEnd(rotation.stop);
   const readModels = makeReadModels(store, rows, running);
+  started.atEnd(forgetWhatIsGone(running.applied, { ...core, onFault: (error) => onFault('erasure', error) }).stop);
   const onDuty = ports.onDuty === undefined ? of(true) : onceCaughtUp(ports.onDuty, readModels.latest);
-  const run = (reactions: readonly Reaction[]) =>
-    runReactions({ reactions, applied: running.applied, onDuty, onError: (reaction, error) => onFault(`reaction ${reaction}`, error) });
+  const onError = (reaction: string, error: unknown) => onFault(`reaction ${reaction}`, error);
+  const run = (reactions: readonly Reaction[]) => {
+    const reacting = runReactions({ reactions, applied: running.applied, onDuty, onError });
+    started.atEnd(reacting.stop);
+    return reacting;
+  };
   const issuing = makeIssuing(core, config);
-  const reactions = run([rotation.reaction, ...engineReactions(issuing, config)]);
+  const reactions = run([
+    rotation.reaction,
+    erasePsus({ ...issuing, latest: readModels.latest }),
+    expireData(core, config.retention),
+    ...engineReactions(issuing, config),
+  ]);
 
   const shared = makeShared(issuing, { config, surface, readModels });
   const polls = longPolls(withNewNotifications(running.applied, rows), { most: limits.longPolls });
-  const api = apiRoutes(shared, { ...settings, polls });
+  const api = apiRoutes(shared, { ...settings, polls, auditIndex });
   const approver = sandbox && { rules: sandbox.rules, deviceOf: makeSandboxDevices({ ...shared, routes: api, keys: sandbox.keys }) };
   const sandboxed = approver === undefined ? [] : sandboxRoutes({ ...shared, deviceOf: approver.deviceOf });
   const outboxes = () => [...reactions.outboxes(), ...automatic.outboxes()];
-  const health = makeHealth({ ...{ store, projections: running, signer: ports.signer, outboxes }, settings: config.operator });
+  const { signer, evidence } = ports;
+  const health = makeHealth({ ...{ store, projections: running, signer, outboxes, evidence }, settings: config.operator });
+  started.atEnd(health.close);
   const served = [...api, ...sandboxed, ...healthRoutes(health.readiness)];
   const routes = [...served, ...docsRoutes(served, surface)];
   const automatic = run(approver === undefined ? [] : [await answerByRules(approver.rules, { ...shared, ...approver })]);
@@ -121,6 +155,7 @@ export const startEngine = async (ports: Ports, settings: EngineSettings): Promi
     decide: core.decide,
     load: core.load,
     readModels: shared.readModels,
+    auditIndex,
     routes,
     projections: running,
     surface,
@@ -132,13 +167,7 @@ export const startEngine = async (ports: Ports, settings: EngineSettings): Promi
       health.beginStop();
       polls.stop();
     },
-    async stop() {
-      health.close();
-      await automatic.stop();
-      await reactions.stop();
-      rotation.stop();
-      running.stop();
-    },
+    stop: started.closeAll,
   };
 };
 

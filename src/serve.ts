@@ -11,7 +11,7 @@ import { UnreadableEvent } from './domain/events.ts';
 import { type Engine, type Ports, startEngine } from './engine.ts';
 import type { CatchUp } from './projections/catch-up.ts';
 import { ProjectionStopped } from './projections/runner.ts';
-import { failureOf, stoppedReadModels } from './serve/failed.ts';
+import { failureOf } from './serve/failed.ts';
 import { listen, serversOf } from './serve/listeners.ts';
 import { accessLog, logger } from './serve/logger.ts';
 import { makeMetrics } from './serve/metrics.ts';
@@ -87,12 +87,12 @@ export const serve = async (config: Config, { say, onCatchUp, log = logger(confi
     let listens = () => false;
     engine.health.readyWhile(() => listens());
     readiness = engine.health.readiness;
-    metrics.watch(engine, observed.onDuty);
+    metrics.watch(engine, observed);
     if (owner !== undefined) metrics.tell((page) => owner.ask(METRICS, [page]));
     if (sandbox !== null && owner === undefined) await registerSandboxClient(engine, sandbox);
     const leads = owner === undefined && config.server.workers > 1;
     const { projections } = engine;
-    const answer = answerWorkers(metrics, observed.limits);
+    const answer = answerWorkers(metrics, observed.limits, engine.auditIndex);
     if (leads) {
       const workers = await startWorkers(config, { ...observed, projections, answer, onEnd: metrics.bury, onFault });
       opened.atEnd(workers.stop);
@@ -106,7 +106,7 @@ export const serve = async (config: Config, { say, onCatchUp, log = logger(confi
       // Connections whose last answer has gone out are idle, and close with their server. Workers drain by themselves.
       await (leads ? nextTurn() : passed(config.operator.drainSeconds * 1000));
     });
-    const failed = leads ? stoppedReadModels(engine) : failureOf(engine, { log, ...ports, ...instead });
+    const failed = failureOf(engine, { ...ports, ...instead, log: owner === undefined ? log : null });
     return { engine, sandbox, caFile: tls.caFile, failed, close: opened.closeAll };
   } catch (error) {
     await opened.closeAll();

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import type { ClientCertificate } from '../domain/client/certificate.ts';
 import { readText } from './body.ts';
 import { asRefusal, type Reply, refusalReply } from './reply.ts';
@@ -96,7 +97,8 @@ export const makeServe = ({
       if (reply.status === 503) reply = comeAgain(reply);
       if (reply.error === undefined) reply = { ...reply, error: refusal.error };
     }
-    send(res, reply);
+    if (reply.stream === undefined) send(res, reply);
+    else await sendStream(req, res, reply).catch(onFault);
     answered?.(route, call, reply, { ms: performance.now() - began, waited: call.waited });
   };
 };
@@ -135,9 +137,25 @@ export const listener = ({ routes, app, serve }: { routes: readonly Route[]; app
 // What is escaped or comes with a query is left to Express, which serves the same route.
 const shapeOf = (path: string): RegExp => new RegExp(`^${path.replaceAll(/\{(\w+)\}/g, '(?<$1>[\\w.~-]+)')}$`);
 
+/**
+ * Writes a reply piece by piece, each when the caller has taken the one before. What breaks off is no whole answer, and nobody can take it for
+ * one.
+ */
+const sendStream = async ({ method }: IncomingMessage, res: ServerResponse, { status, headers, stream }: Reply): Promise<void> => {
+  res.writeHead(status, headers);
+  if (method === 'HEAD' || stream === undefined) return void res.end();
+  try {
+    await pipeline(stream, res);
+  } catch (error) {
+    // The caller is gone.
+    if ((error as { code?: unknown }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+  }
+};
+
 /** Writes a reply. */
-export const send = (res: ServerResponse, { status, headers, body }: Reply): void => {
+export const send = (res: ServerResponse, { status, headers, body, bytes }: Reply): void => {
+  const sent = bytes ?? body;
   // RFC 9110, section 8.6: a 204 has no length.
-  res.writeHead(status, status === 204 ? headers : { ...headers, 'Content-Length': Buffer.byteLength(body) });
-  res.end(body);
+  res.writeHead(status, status === 204 ? headers : { ...headers, 'Content-Length': Buffer.byteLength(sent) });
+  res.end(sent);
 };

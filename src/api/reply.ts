@@ -8,6 +8,10 @@ export interface Reply {
   status: number;
   headers: Readonly<Record<string, string>>;
   body: string;
+  /** The body in its place, where it is no text. */
+  bytes?: Buffer;
+  /** The body in its place, made as the caller takes it. */
+  stream?: AsyncIterable<string>;
   /** The code of a refusal, for those who count. */
   error?: OAuthErrorCode;
 }
@@ -19,6 +23,14 @@ export const json = (status: number, value: unknown, headers: Readonly<Record<st
   status,
   headers: { ...JSON_HEADERS, ...headers },
   body: JSON.stringify(value),
+});
+
+/** A reply with a body that is made as the caller takes it, and no further once the caller is gone. */
+export const streamed = (type: string, stream: AsyncIterable<string>): Reply => ({
+  status: 200,
+  headers: { 'Content-Type': type, 'Cache-Control': 'no-store' },
+  body: '',
+  stream,
 });
 
 /** A reply without a body. */

@@ -36,8 +36,8 @@ export interface RouteDoc {
   query?: z.ZodObject;
   form?: z.ZodType;
   json?: z.ZodType;
-  /** The body of each status of success; null for none, a text for another content type than JSON. */
-  answers: Readonly<Record<number, z.ZodType | null | string>>;
+  /** The body of each status of success; null for none, a text for another content type than JSON, or several for the caller to choose of. */
+  answers: Readonly<Record<number, z.ZodType | null | string | readonly string[]>>;
   /** The codes of the refusals that are this route's own, beside those of everybody who calls in its way. */
   errors: readonly OAuthErrorCode[];
   /** How the route refuses, where it is not the common way: all of it as pages, its own refusals with another body or other statuses. */

@@ -23,6 +23,10 @@ export const PATHS = {
   consentAdmin: '/api/openbanking/consent/admin',
   consentPortal: '/ob_consent/v1/admin',
   approver: '/approver/v1',
+  receipts: '/receipts/v1',
+  audit: '/audit/v1',
+  admin: '/admin/v1',
+  tlog: '/tlog',
 } as const;
 
 /** Where a node says how it is. */

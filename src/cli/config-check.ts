@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { ZodError } from 'zod';
 import { systemClock } from '../adapters/clock.ts';
 import { addressIn } from '../adapters/event-store/kurrentdb-address.ts';
+import { logKeyInPem } from '../adapters/evidence/log-key.ts';
 import { masterKey } from '../adapters/keys/master-key.ts';
 import { openLoginScript } from '../adapters/login-script.ts';
 import { ownModule } from '../adapters/own-module.ts';
@@ -47,7 +48,7 @@ interface NamedFile {
 }
 
 const filesIn = (config: Config): NamedFile[] => {
-  const { store, tls, push, outbound, psu, registration, sandbox, authentication, keys, dataDir, environment } = config;
+  const { store, tls, push, outbound, psu, registration, sandbox, authentication, keys, evidence, dataDir, environment } = config;
   const named = (name: string, file: string | null, use: NamedFile['use']): NamedFile[] => (file === null ? [] : [{ name, file, use }]);
   const isMadeAtStart = environment === 'development' && !existsSync(keys.masterFile);
   return [
@@ -69,6 +70,7 @@ const filesIn = (config: Config): NamedFile[] => {
     ...named('sandbox.rules_file', sandbox.rulesFile, async (file) => sandboxRules.parse(JSON.parse(await readFile(file, 'utf8')))),
     ...named('psu.directory_file', psu.directoryFile, filePsuDirectory),
     ...named('psu.directory_secret_file', psu.directorySecretFile, secretIn),
+    ...named('evidence.key_file', evidence.keyFile, logKeyInPem),
     ...named('keys.master_file', isMadeAtStart ? null : keys.masterFile, (file) => masterKey(file, { create: false })),
   ];
 };

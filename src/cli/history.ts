@@ -19,7 +19,7 @@ export const history = async (config: Config, consentId: string, json: boolean, 
 };
 
 /** Every fact of a consent: from the streams that the read model names, and from what the log holds beyond it. */
-const readHistory = async (config: Config, consentId: string): Promise<readonly StoredEvent[]> => {
+export const readHistory = async (config: Config, consentId: string): Promise<readonly StoredEvent[]> => {
   const log = await openToRead(config);
   try {
     const { streams, position } = knownStreams(readModelsOf(config), consentId);

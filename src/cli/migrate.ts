@@ -1,11 +1,14 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareLogs, copyEvents, LogsDiffer, proveEqual } from '../adapters/event-store/copy.ts';
 import { lockFile, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
+import { moveLogKey } from '../adapters/evidence/log-key.ts';
 import { masterKey } from '../adapters/keys/master-key.ts';
+import { nextRowsOf, removeRows } from '../adapters/rows/next.ts';
 import { KeyNotMoved, movePrivateKeys, movePsuKeys } from '../adapters/shared/moved-keys.ts';
 import type { Config } from '../config.ts';
 import { type EventStore, RevisionConflict, StoreUnavailable } from '../domain/ports/event-store.ts';
+import { evidenceFileOf, logKeyFileOf } from '../serve/evidence.ts';
 import { nothingOpened } from '../serve/opened.ts';
 import { type Cluster, openCluster, readModelsOf } from '../serve/store.ts';
 import { CommandFailed } from './command-failed.ts';
@@ -26,11 +29,12 @@ export const migrate = async (config: Config, output: ImportOutput, open: () => 
   try {
     const source = opened.keep(sqliteEventStore(inData('log.sqlite')));
     // A node of the cluster has nothing but this in its data directory.
-    const rows = readModelsOf({ ...config, store: { ...config.store, kind: 'kurrentdb' } });
+    const inCluster: Config = { ...config, store: { ...config.store, kind: 'kurrentdb' } };
+    const rows = readModelsOf(inCluster);
     opened.keep(lockFile(rows));
     await move(config, { source, target: opened.keep(await open()) }, output);
     // Those of a cluster that this directory was used with before say where they stand in that one.
-    for (const suffix of ['', '-wal', '-shm']) rmSync(rows + suffix, { force: true });
+    for (const stale of [rows, nextRowsOf(rows), evidenceFileOf(inCluster)]) removeRows(stale);
   } catch (error) {
     throw inWords(error);
   } finally {
@@ -59,6 +63,7 @@ const move = async (
   const master = masterKeyIn(keys.masterFile);
   const psus = await movePsuKeys(join(dataDir, 'keys', 'psu-keys.sqlite'), records, master);
   const signing = await movePrivateKeys(join(dataDir, 'keys'), records, master);
+  await moveLogKey(logKeyFileOf(dataDir), records, master);
   say(`${psus} keys of PSUs and ${signing} signing keys are there`, { step: 'keys', psu_keys: psus, signing_keys: signing });
   const copied = await copyEvents(source, store, known.position, progressOf('copied', all - known.source.events, output));
   const { source: from, target: to } = await proveEqual(source, store, progressOf('compared', all, output));

@@ -1,11 +1,13 @@
 import { Command, Option } from 'commander';
 import { LogInUse } from '../adapters/event-store/sqlite.ts';
 import { ArchiveMissing } from '../adapters/event-store/sqlite-archive.ts';
+import { EvidenceDiffers } from '../adapters/evidence/evidence-differs.ts';
 import { ConfigError, configTable, type Loaded, loadConfig } from '../config.ts';
 import { UnreadableEvent } from '../domain/events.ts';
 import { OAuthError } from '../domain/oauth-error.ts';
 import { SigningKeyMissing } from '../projections/reactions/rotate-signing-keys.ts';
 import { archive } from './archive.ts';
+import { backup } from './backup.ts';
 import { showCatchUp } from './catch-up.ts';
 import { disableClient, registerClient } from './client.ts';
 import { CommandFailed } from './command-failed.ts';
@@ -16,11 +18,17 @@ import { type ImportOutput, importDevices } from './import-devices.ts';
 import { importSettings } from './import-settings.ts';
 import { listKeys, rotateKeys } from './keys.ts';
 import { migrate } from './migrate.ts';
+import { erasePsu, expireData } from './psu.ts';
 import { rebuild } from './rebuild.ts';
+import { rebuildShadow } from './rebuild-shadow.ts';
+import { type ReplayOf, replay } from './replay.ts';
+import { restore } from './restore.ts';
 import { serveUntilStopped } from './serve.ts';
 import { table } from './table.ts';
+import { verify } from './verify.ts';
+import { witnessUntilStopped } from './witness.ts';
 
-/** The command line: `countersign serve | demo | history | client | keys | import-settings | import-devices | migrate | archive | rebuild | config`. */
+/** The command line: `countersign serve | demo | history | client | keys | psu | import-settings | import-devices | migrate | archive | rebuild | witness | verify | config`. */
 export const run = async (argv: readonly string[]): Promise<void> => {
   const program = new Command('countersign').description('An event-sourced consent and authorization engine');
   const settings = (command: Command, given: Record<string, string> = {}): Loaded =>
@@ -53,6 +61,17 @@ export const run = async (argv: readonly string[]): Promise<void> => {
       history(settings(command).config, consentId, json, console.log),
     );
 
+  program
+    .command('replay')
+    .description('fold the log again, fact after fact, and print what each of them changed, also while an engine runs')
+    .option('--consent <consentId>', 'only the story of one consent')
+    .option('--until <position|moment>', 'up to a position, or a moment such as 2026-11-23T12:00:00Z, included')
+    .option('--json', 'one JSON object per line, with the state after the fact')
+    .action(async ({ consent = null, until = null, json = false }: Replayed, command: Command) => {
+      endWithReader();
+      await replay(settings(command).config, { consentId: consent, until, json }, output(process.stderr));
+    });
+
   const client = program.command('client').description('register and disable clients, while no engine runs on the data directory');
   client
     .command('register')
@@ -75,6 +94,25 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     .option('--stolen', 'at once, and believe nothing any more that the former keys signed')
     .action(async ({ now = false, stolen = false }: { now?: boolean; stolen?: boolean }, command: Command) =>
       rotateKeys(settings(command).config, { now, stolen }, console.log),
+    );
+
+  const psu = program.command('psu').description('forget people');
+  psu
+    .command('erase')
+    .argument('<psuId>', 'the pseudonym that the directory has for the person')
+    .requiredOption('--reason <text>', 'stays in the log for ever: the number of a case, nothing personal')
+    .description('erase a person for ever, while no engine runs on the data directory; a running one does so by its API')
+    .action(async (psuId: string, { reason }: { reason: string }, command: Command) =>
+      erasePsu(settings(command).config, psuId, reason, console.log),
+    );
+  psu
+    .command('expire')
+    .option('--dry-run', 'only print which keys those are, also while an engine runs')
+    .description(
+      'destroy the keys of what was kept long enough, while no engine runs on the data directory; a running one does so every day',
+    )
+    .action(async ({ dryRun = false }: { dryRun?: boolean }, command: Command) =>
+      expireData(settings(command).config, { dryRun }, console.log),
     );
 
   program
@@ -113,7 +151,62 @@ export const run = async (argv: readonly string[]): Promise<void> => {
   program
     .command('rebuild')
     .description('build the read models again from the log, while no engine runs on the data directory')
-    .action(async (_options, command: Command) => rebuild(settings(command).config, output()));
+    .option('--shadow', 'build them beside those in use, also while an engine runs, and say what differs')
+    .option('--switch', 'with --shadow: use them, from the next start on where an engine runs')
+    .action(async ({ shadow = false, switch: switchOver = false }: { shadow?: boolean; switch?: boolean }, command: Command) => {
+      if (switchOver && !shadow) throw new CommandFailed('--switch goes with --shadow');
+      const { config } = settings(command);
+      return shadow ? rebuildShadow(config, { switchOver }, output()) : rebuild(config, output());
+    });
+
+  program
+    .command('witness')
+    .description('cosign the checkpoints of logs, on a machine that those who run them do not (C2SP tlog-witness)')
+    .option('--data <directory>', 'where it keeps its key, made at the first start, and what it has cosigned', 'witness')
+    .option('--name <name>', 'the name in its key, best that of its address; needed at the first start only')
+    .option('--log <vkey>', 'the key of a log that it cosigns, once for each', (key: string, keys: string[]) => [...keys, key], [])
+    .option('--host <host>', 'where it listens, over http', '127.0.0.1')
+    .option('--port <port>', 'its port', '9450')
+    .action(async ({ data, log, port, ...named }: { data: string; log: string[]; port: string; name?: string; host: string }) =>
+      witnessUntilStopped({ ...named, directory: data, logs: log, port: Number(port) }, console.log),
+    );
+
+  program
+    .command('backup')
+    .argument('<folder>', 'a folder that is not there yet, or empty')
+    .description('copy the log, its archive, the evidence log and the keys, also while an engine runs')
+    .option('--with-master-key', 'also the key that all others are sealed with')
+    .action(async (folder: string, { withMasterKey = false }: { withMasterKey?: boolean }, command: Command) =>
+      backup(settings(command).config, { folder, withMasterKey }, output()),
+    );
+
+  program
+    .command('restore')
+    .argument('<folder>', 'a backup')
+    .description('verify a backup, and make a data directory from it')
+    .option('--data <directory>', 'where to; nothing may be there (default: data_dir of the settings)')
+    .action(async (folder: string, { data }: { data?: string }, command: Command) =>
+      restore({ folder, dataDir: data ?? settings(command).config.dataDir }, output()),
+    );
+
+  program
+    .command('verify')
+    .argument('<source>', 'a data directory, its log.sqlite, an exported bundle, or - for one on standard input')
+    .description('prove without any server that a log is as it was signed and that every token was rightly issued (docs/verify.md)')
+    .option('--checkpoint <file>', 'a signed checkpoint that was kept elsewhere, once for each', collected, [])
+    .option('--key <vkey>', 'the key of the log, from elsewhere (default: the one in the bundle, or among --keys)')
+    .option('--witness <vkey>', 'the key of a witness, once for each', collected, [])
+    .option('--quorum <n>', 'how many of them must have cosigned', '0')
+    .option('--keys <path>', 'what opens the sealed parts: a directory of keys, or the master key of the data directory')
+    .option('--consent <id>', 'also list the facts of this consent')
+    .option('--json', 'one JSON object')
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+    .action(async (source: string, { key = null, keys = null, consent: consentId = null, ...of }: Verifying) => {
+      // 1 says that there are doubts; what cannot even be begun is 2.
+      process.exitCode = 2;
+      const given = { source, key, keys, consentId, checkpoints: of.checkpoint, witnesses: of.witness, quorum: Number(of.quorum) };
+      process.exitCode = (await verify({ ...given, json: of.json ?? false }, output(process.stderr))) ? 0 : 1;
+    });
 
   const config = program.command('config').description('look at the settings');
   config
@@ -138,19 +231,44 @@ export const run = async (argv: readonly string[]): Promise<void> => {
       error instanceof ConfigError ||
       error instanceof LogInUse ||
       error instanceof ArchiveMissing ||
+      error instanceof EvidenceDiffers ||
       error instanceof UnreadableEvent ||
       error instanceof OAuthError ||
       error instanceof SigningKeyMissing ||
       error instanceof CommandFailed;
     console.error(plain ? `countersign: ${error.message}` : error);
-    process.exitCode = 1;
+    process.exitCode ??= 1;
   }
 };
 
-/** Progress on a terminal, on standard error; elsewhere JSON lines. */
-const output = (): ImportOutput => {
+interface Verifying {
+  checkpoint: string[];
+  witness: string[];
+  quorum: string;
+  key?: string | null;
+  keys?: string | null;
+  consent?: string | null;
+  json?: boolean;
+}
+const collected = (one: string, others: string[]): string[] => [...others, one];
+
+/** Whoever reads the output may have had enough of it, as `head` has. */
+const endWithReader = (): void => {
+  process.stdout.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+};
+
+type Replayed = Partial<Pick<ReplayOf, 'until' | 'json'> & { consent: string | null }>;
+
+/** Progress on a terminal, on standard error; elsewhere JSON lines. Where facts go to a file, the progress may have a terminal of its own. */
+const output = (terminal: { isTTY: boolean } = process.stdout): ImportOutput => {
   const { stdout, stderr } = process;
-  if (!stdout.isTTY) return { print: console.log, progress: null };
+  if (!terminal.isTTY) return { print: console.log, progress: null };
   const overwriting = (line: string) => `\r\u001b[K${line}`;
-  return { print: (line) => console.log(overwriting(line)), progress: (line) => void stderr.write(overwriting(line)) };
+  return {
+    print: stdout.isTTY ? (line) => console.log(overwriting(line)) : console.log,
+    progress: (line) => void stderr.write(overwriting(line)),
+  };
 };

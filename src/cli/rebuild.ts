@@ -1,5 +1,5 @@
-import { rmSync } from 'node:fs';
 import { lastValueFrom } from 'rxjs';
+import { nextRowsOf, removeRows } from '../adapters/rows/next.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
 import type { Config } from '../config.ts';
 import { projectionsOver } from '../projections/all.ts';
@@ -9,6 +9,7 @@ import { nothingOpened } from '../serve/opened.ts';
 import { openStore, readModelsOf } from '../serve/store.ts';
 import { showCatchUp } from './catch-up.ts';
 import type { ImportOutput } from './import-devices.ts';
+import { sayTo } from './progress.ts';
 
 /** Builds all read models of this node again from the log, while no engine runs on the data directory. */
 export const rebuild = async (config: Config, output: ImportOutput): Promise<void> => {
@@ -17,7 +18,7 @@ export const rebuild = async (config: Config, output: ImportOutput): Promise<voi
   try {
     const { store, sealer } = await openStore(config, { opened, say: output.print, onFault });
     const file = readModelsOf(config);
-    for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+    for (const stale of [file, nextRowsOf(file)]) removeRows(stale);
     const rows = opened.keep(sqliteRows(file));
     const head = await store.head();
     const began = performance.now();
@@ -26,9 +27,7 @@ export const rebuild = async (config: Config, output: ImportOutput): Promise<voi
     await allCommitted(running);
     const seconds = (performance.now() - began) / 1000;
     const done = { events: head, seconds: Number(seconds.toFixed(1)) };
-    output.print(
-      output.progress === null ? JSON.stringify({ rebuilt: done }) : `the read models hold all up to ${head}, after ${done.seconds} s`,
-    );
+    sayTo(output)(`the read models hold all up to ${head}, after ${done.seconds} s`, { rebuilt: done });
   } finally {
     await opened.closeAll();
   }

@@ -22,10 +22,11 @@ export const storeSettings = z.strictObject({
 });
 
 /** What is wrong with settings that are each right. */
-export const wrongStore = ({ kind, kurrentdb }: z.infer<typeof storeSettings>): (string | false)[] => [
+export const wrongStore = ({ kind, kurrentdb }: z.infer<typeof storeSettings>, { workers }: { workers: number }): (string | false)[] => [
   kind === 'kurrentdb' &&
     kurrentdb.connectionStringFile === null &&
     'store.kurrentdb.connection_string_file: required with store.kind = "kurrentdb"',
+  kind === 'kurrentdb' && workers > 1 && 'server.workers: expected 1 with store.kind = "kurrentdb": start another node instead',
   (kurrentdb.username === null) !== (kurrentdb.passwordFile === null) &&
     'store.kurrentdb.username and store.kurrentdb.password_file: expected both or neither',
 ];

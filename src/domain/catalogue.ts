@@ -1,3 +1,4 @@
+import { auditEvents } from './audit/events.ts';
 import { authenticationEvents } from './authentication/events.ts';
 import { authorizationEvents } from './authorization/events.ts';
 import { cibaRequestEvents } from './ciba-request/events.ts';
@@ -10,6 +11,7 @@ import { type EventOf, UnreadableEvent } from './events.ts';
 import { grantEvents } from './grant/events.ts';
 import { notificationEvents } from './notification/events.ts';
 import type { StoredEvent } from './ports/event-store.ts';
+import { psuEvents } from './psu/events.ts';
 import { pushEvents } from './push/events.ts';
 import { signingKeyEvents } from './signing-key/events.ts';
 
@@ -27,6 +29,8 @@ export const families = [
   authenticationEvents,
   eventNotificationEvents,
   eventSubscriptionEvents,
+  auditEvents,
+  psuEvents,
 ] as const;
 
 /** Any event of any family, as it is read. */

@@ -1,6 +1,6 @@
 import type { Decider, Decision } from './decider.ts';
 import type { EventFamily } from './events.ts';
-import { sealingContext, sealingSubject } from './events.ts';
+import { sealedFor, sealingContext } from './events.ts';
 import { fromNothing, makeFold } from './fold.ts';
 import type { Ids } from './ports/clock.ts';
 import { type Actor, type EventStore, type NewEvent, RevisionConflict } from './ports/event-store.ts';
@@ -70,7 +70,7 @@ export const makeDecide = ({ store, sealer, ids }: { store: EventStore; sealer: 
       const facts = isKept ? [] : decision(state);
       if (facts.length === 0) return { state, eventIds: [], position };
       const texts = (facts as readonly Fact[]).map((fact) => events.encode(fact));
-      const subjectOf = (index: number) => sealingSubject(events.category, id, (facts[index] as Fact).data);
+      const subjectOf = (index: number) => sealedFor(events, id, (facts[index] as Fact).data);
       if (sealer.prepare !== undefined)
         await sealer.prepare(texts.flatMap(({ personal }, index) => (personal === null ? [] : [subjectOf(index)])));
       const appended = texts.map(({ version, compatibleFrom, data, personal }, index): NewEvent => {

@@ -1,15 +1,16 @@
 import type * as z from 'zod';
 import type { Actor, NewEvent, StoredEvent } from './ports/event-store.ts';
-import type { Sealed, Sealer } from './ports/sealer.ts';
+import type { Sealed, SealedFor, Sealer } from './ports/sealer.ts';
+import type { Retention } from './psu/retention.ts';
 
 /** A stored event that this program cannot read: its type or version is unknown, or its parts do not fit its schema. */
 export class UnreadableEvent extends Error {
-  readonly event: Pick<StoredEvent, 'type' | 'version' | 'position'>;
+  readonly event: Pick<StoredEvent, 'type' | 'version' | 'stream' | 'position'>;
 
-  constructor({ type, version, stream, position }: StoredEvent, options?: ErrorOptions) {
+  constructor({ type, version, stream, position }: UnreadableEvent['event'], options?: ErrorOptions) {
     super(`event ${position} (${type} version ${version} in ${stream}) cannot be read by this version of Countersign`, options);
     this.name = 'UnreadableEvent';
-    this.event = { type, version, position };
+    this.event = { type, version, stream, position };
   }
 }
 
@@ -131,6 +132,8 @@ export interface Recorded {
 export interface EventFamily<D extends Definitions> {
   category: string;
   definitions: D;
+  /** How long the personal parts are kept. */
+  retention: Retention;
   /** The newest version of a fact, checked, as the texts that are kept. */
   encode(fact: { type: string; data: unknown; personal?: unknown }): {
     version: number;
@@ -174,6 +177,13 @@ export type FactOf<F> =
 export const sealingSubject = (category: string, id: string, data: unknown): string =>
   (data as { psuId?: string }).psuId ?? `${category} ${id}`;
 
+/** For whom, and for how long, the personal part of an event is sealed. */
+export const sealedFor = ({ category, retention }: { category: string; retention: Retention }, id: string, data: unknown): SealedFor => ({
+  psuId: sealingSubject(category, id, data),
+  retention,
+  at: (data as { at?: number }).at ?? Number.NaN,
+});
+
 /** What a sealed text is bound to: its place in the log. */
 export const sealingContext = (stream: string, revision: number, event: Pick<NewEvent, 'id' | 'type' | 'version'>): string =>
   `${stream}\n${revision}\n${event.id}\n${event.type}\n${event.version}`;
@@ -183,8 +193,15 @@ export const sealingContext = (stream: string, revision: number, event: Pick<New
 const DECODED = Symbol('decoded');
 type Decoded = StoredEvent & { [DECODED]?: { of: StoredEvent; event: unknown } };
 
-/** Joins the event types of one category. Stored for ever: a published schema never changes, it gets a next version. */
-export const defineEvents = <D extends Definitions>(category: string, definitions: D): EventFamily<D> => {
+/**
+ * Joins the event types of one category. Stored for ever: a published schema never changes, it gets a next version. Where personal parts are kept
+ * by the month, the data says `at` which moment they are of.
+ */
+export const defineEvents = <D extends Definitions>(
+  name: string | Pick<EventFamily<D>, 'category' | 'retention'>,
+  definitions: D,
+): EventFamily<D> => {
+  const { category, retention } = typeof name === 'string' ? ({ category: name, retention: 'consent' } as const) : name;
   const definition = (type: string): Versions<unknown, unknown> => {
     const found = Object.hasOwn(definitions, type) ? definitions[type] : undefined;
     if (found === undefined) throw new TypeError(`${category} has no event type ${type}`);
@@ -193,6 +210,7 @@ export const defineEvents = <D extends Definitions>(category: string, definition
   return {
     category,
     definitions,
+    retention,
     encode({ type, data, personal }) {
       const { schemas, personal: personalVersions, compatibleFrom } = definition(type);
       const version = schemas.length;

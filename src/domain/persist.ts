@@ -3,7 +3,7 @@ import { cibaRequestEvents } from './ciba-request/events.ts';
 import { authorise, consent, ofRequest, reject } from './consent/decider.ts';
 import type { Decide, Load } from './decide.ts';
 import type { Ids } from './ports/clock.ts';
-import type { Sealer } from './ports/sealer.ts';
+import { KeyErased, type Sealer } from './ports/sealer.ts';
 
 /**
  * The second append of an answer: what was recorded on the request becomes the consent's. Done by the call that answered and, if that one
@@ -31,6 +31,11 @@ export const makePersist =
       // A consent of the request's own begins here: if it is there already, the conflict tells.
       fresh: lodged !== null,
     };
-    await decide(consent, consentId, decision, command);
+    await decide(consent, consentId, decision, command).catch(nothingOfTheErased);
   };
+
+/** What a PSU had answered who was erased then becomes nobody's consent. */
+export const nothingOfTheErased = (error: unknown): void => {
+  if (!(error instanceof KeyErased)) throw error;
+};
 export type Persist = ReturnType<typeof makePersist>;

@@ -5,16 +5,17 @@ import type { Config } from '../config.ts';
 import { makePersistAuthorization } from '../domain/authorization/persist.ts';
 import { makeDecide, makeLoad } from '../domain/decide.ts';
 import { makePersist } from '../domain/persist.ts';
+import { livingPsus } from '../projections/living-psus.ts';
 import type { Ports } from './ports.ts';
 
 /** What everything in an engine is made with: its ports, and how facts are read, decided on, and become a consent's. */
 export const makeCore = (ports: Ports) => {
-  const { store, sealer, ids } = ports;
+  const { store, rows, sealer, ids } = ports;
   const decide = makeDecide({ store, sealer, ids });
   const load = makeLoad(store);
   const persist = makePersist({ decide, load, sealer, ids });
   const persistAuthorization = makePersistAuthorization({ decide, load, sealer, ids });
-  return { ...ports, decide, load, persist, persistAuthorization };
+  return { ...ports, directory: livingPsus(ports.directory, rows), decide, load, persist, persistAuthorization };
 };
 export type Core = ReturnType<typeof makeCore>;
 

@@ -1,12 +1,16 @@
 import { answerRoutes } from '../api/answer/routes.ts';
 import { approverRoutes } from '../api/approver/routes.ts';
+import { auditRoutes } from '../api/audit/routes.ts';
 import { authorizeDeps } from '../api/authorize/deps.ts';
 import { authorizeRoutes } from '../api/authorize/routes.ts';
 import { consentServiceRoutes } from '../api/consent-service/routes.ts';
+import { erasureRoutes } from '../api/erasure/routes.ts';
 import { eventNotificationRoutes } from '../api/event-notifications/routes.ts';
+import { receiptRoutes } from '../api/receipts/routes.ts';
 import { registrationRoutes } from '../api/registration/routes.ts';
 import { formRoute, type Route } from '../api/route.ts';
 import { PATHS } from '../api/surface.ts';
+import { tlogRoutes } from '../api/tlog/routes.ts';
 import { authorizationCodeGrant } from '../api/tpp/authorization-code-grant.ts';
 import { backchannelAuthentication } from '../api/tpp/backchannel-authentication.ts';
 import { backchannelCancellation, backchannelCancellationDoc } from '../api/tpp/backchannel-cancellation.ts';
@@ -34,12 +38,18 @@ import { makeCheckUserCode } from '../api/tpp/user-code.ts';
 import { userinfoRoutes } from '../api/tpp/userinfo.ts';
 import { phoneRoutes } from '../api/wso2/routes.ts';
 import type { EngineSettings } from '../engine.ts';
+import type { AuditIndex } from '../projections/audit-runner.ts';
 import type { Shared } from './shared.ts';
 
 /** Everything that is served, but for the documentation of it and the sandbox. */
 export const apiRoutes = (
   shared: Shared,
-  { config, registrationFiles, polls }: Pick<EngineSettings, 'config' | 'registrationFiles'> & { polls: LongPolls },
+  {
+    config,
+    registrationFiles,
+    polls,
+    auditIndex,
+  }: Pick<EngineSettings, 'config' | 'registrationFiles'> & { polls: LongPolls; auditIndex: AuditIndex },
 ): readonly Route[] => {
   const { acrValuesSupported, environment, limits, enrolment, registration } = config;
   const redirecting = authorizeDeps({ ...shared, consentPageUrl: config.consent.pageUrl }, { ...config.authentication, ...config.tokens });
@@ -85,5 +95,9 @@ export const apiRoutes = (
     ...approverRoutes({ ...shared, expirySeconds: enrolment.expirySeconds, devicesPerPsu: limits.devicesPerPsu }),
     ...phoneRoutes({ ...shared, ...enrolment, ...limits, settings: config.wso2 }),
     ...consentServiceRoutes({ ...shared, ...redirecting }),
+    ...receiptRoutes(shared),
+    ...erasureRoutes({ ...shared }),
+    ...auditRoutes({ ...shared, auditIndex }),
+    ...(shared.evidence == null ? [] : tlogRoutes({ ...shared, auditIndex, evidence: shared.evidence })),
   ];
 };

@@ -21,13 +21,13 @@ export const makeShared = (
   issuing: Issuing,
   { config, surface, readModels }: { config: Config; surface: Surface; readModels: ReadModels },
 ) => {
-  const { load, jws, clock, ids } = issuing;
+  const { load, jws, rows, clock, ids } = issuing;
   const { issuer, acrValuesSupported, limits, registration } = config;
   const keys = makeClientKeys(issuing);
   const checkAssertion = makeCheckAssertion({ ...issuing, keys, surface, assertionSeconds: limits.assertionSeconds });
   const dpop = makeDpop({ ...issuing, surface });
   const authenticate = makeAuthenticateClient({ readModels, jws, keys, checkAssertion, dpop, ids });
-  const statements = makeDeviceStatements({ load, jws, clock });
+  const statements = makeDeviceStatements({ load, jws, rows, clock });
   const showing = { ...issuing, readModels, detailTypes };
   const userOf = makeUserOf(config.wso2.tenantDomain);
   const login = makeLogin({ ...issuing, signIn: makeSignIn(issuing), userOf }, config.authentication);

@@ -9,6 +9,7 @@ import { notificationsDue } from './notifications-due.ts';
 import { pendingRequests } from './pending-requests.ts';
 import { phoneLookup } from './phone-lookup.ts';
 import type { Projection } from './projection.ts';
+import { psuData } from './psu-data.ts';
 import { pushSignIns } from './push-sign-ins.ts';
 import { signingKeys } from './signing-keys.ts';
 import { tokenLookup } from './token-lookup.ts';
@@ -25,6 +26,7 @@ export const projections: readonly Projection[] = [
   notificationsDue,
   eventNotifications,
   pushSignIns,
+  psuData,
 ];
 
 /** Every read model of a node. */

@@ -6,8 +6,8 @@ import type { EventOfType, Projection } from './projection.ts';
 
 /**
  * What an officer of the ASPSP searches by, beside the consents themselves: the facts of all consents in their order, and the accounts that
- * consents were given for (docs/decisions/0013). The accounts are personal: those of a PSU go with `forgetAccountsOf`, and a rebuild finds
- * none of a PSU whose key was erased.
+ * consents were given for (docs/decisions/0013). The accounts are personal: those of a PSU go when they are erased or their time
+ * is over, and a rebuild finds none of a PSU whose key is gone.
  */
 export const consentService = (sealer: Sealer): Projection => {
   const given = (rows: Rows, event: EventOfType<'ConsentAuthorised' | 'ConsentAuthorisationGiven'>) => {
@@ -37,6 +37,12 @@ export const consentService = (sealer: Sealer): Projection => {
       ConsentAuthorised: given,
       ConsentRejected: happened,
       ConsentAmended: happened,
+      PsuErased: (rows, { data }) => forgetAccountsOf(rows, data.psuId),
+      // Also what came in between.
+      PsuKeysDestroyed: (rows, { data }) => forgetAccountsOf(rows, data.psuId),
+      PsuDataExpired: (rows, { data }) => {
+        if (data.retention === 'consent') forgetAccountsOf(rows, data.psuId);
+      },
       ConsentRevoked: happened,
       ConsentExpired: happened,
     },

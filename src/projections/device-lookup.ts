@@ -104,6 +104,11 @@ export const deviceLookup: Projection = {
     CibaRequestDenied: (rows, { id }) => nothingOwedFor(rows, id),
     CibaRequestExpired: (rows, { id }) => nothingOwedFor(rows, id),
     CibaRequestCancelled: (rows, { id }) => nothingOwedFor(rows, id),
+    PsuErased: (rows, { data }) => {
+      rows.run('delete from push where psu_id = ?', data.psuId);
+      rows.run('delete from unheard_request where psu_id = ?', data.psuId);
+      rows.run('delete from open_offer where psu_id = ?', data.psuId);
+    },
     DevicePushAccepted: (rows, { data }) => attempted(rows, data, null),
     DevicePushRejected: (rows, { data }) => attempted(rows, data, data.retryAt),
   },

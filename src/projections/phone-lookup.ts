@@ -5,7 +5,7 @@ import type { Projection } from './projection.ts';
 
 /**
  * The phones of the reference as their PSUs are shown them, so that a list of them opens nothing. What they are called is personal: the
- * phones of a PSU go with `forgetPhonesOf`, and a rebuild finds none of a PSU whose key was erased.
+ * phones of a PSU go when they are erased, and a rebuild finds none of a PSU whose key is gone.
  */
 export const phoneLookup = (sealer: Sealer): Projection => ({
   name: 'phone_lookup',
@@ -30,6 +30,12 @@ export const phoneLookup = (sealer: Sealer): Projection => ({
       if (renamed !== null) rows.run('update phone set name = ? where psu_id = ? and device_id = ?', renamed.name, data.psuId, id);
     },
     DeviceRevoked: (rows, { id, data }) => rows.run('delete from phone where psu_id = ? and device_id = ?', data.psuId, id),
+    PsuErased: (rows, { data }) => forgetPhonesOf(rows, data.psuId),
+    // Also what came in between.
+    PsuKeysDestroyed: (rows, { data }) => forgetPhonesOf(rows, data.psuId),
+    PsuDataExpired: (rows, { data }) => {
+      if (data.retention === 'device') forgetPhonesOf(rows, data.psuId);
+    },
     CibaRequestApproved: (rows, { data }) => answered(rows, data),
     CibaRequestDenied: (rows, { data }) => answered(rows, data),
   },

@@ -1,8 +1,8 @@
-import type { Observable } from 'rxjs';
 import type { Answered } from '../api/listener.ts';
 import type { Shed } from '../api/shedding.ts';
 import type { Engine, Ports } from '../engine.ts';
 import { engineMetrics, waitingMetric } from './metrics/engine.ts';
+import { evidenceMetrics } from './metrics/evidence.ts';
 import { funnelMetrics } from './metrics/funnel.ts';
 import { limitMetrics } from './metrics/limits.ts';
 import { outgoingMetrics } from './metrics/outgoing.ts';
@@ -23,7 +23,7 @@ export interface Metrics {
   answered: Answered;
   onShed(shed: Shed): void;
   /** Looks at an engine, too, from here on. */
-  watch(engine: Engine, onDuty?: Observable<boolean>): void;
+  watch(engine: Engine, ports?: Pick<Ports, 'onDuty' | 'evidence'>): void;
   /** As Prometheus reads it, with what workers have told. */
   render(): Promise<{ type: string; text: string }>;
   /** Tells the process that this one works for, again and again, what is counted where calls are answered. */
@@ -56,9 +56,9 @@ export const makeMetrics = (): Metrics => {
     onCommit: store.onCommit,
     answered: requests.answered,
     onShed: requests.onShed,
-    watch(engine, onDuty) {
+    watch(engine, { onDuty, evidence = null } = {}) {
       each.add(waitingMetric(engine));
-      one.add(...engineMetrics(engine));
+      one.add(...engineMetrics(engine), ...(evidence === null ? [] : evidenceMetrics(evidence)));
       funnel.follow(engine.projections.applied, onDuty);
     },
     async render() {

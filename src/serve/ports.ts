@@ -10,6 +10,7 @@ import { filePsuDirectory } from '../adapters/psu-directory/file.ts';
 import { httpsPsuDirectory } from '../adapters/psu-directory/https.ts';
 import { developmentPushSender } from '../adapters/push/development.ts';
 import { fcmPushSender } from '../adapters/push/fcm.ts';
+import { withNextRows } from '../adapters/rows/next.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
 import type { Sandbox } from '../adapters/sandbox.ts';
 import { secretIn } from '../adapters/secret-file.ts';
@@ -20,7 +21,8 @@ import type { Ports } from '../engine.ts';
 import type { Committed } from './metrics/store.ts';
 import type { Opened } from './opened.ts';
 import { sandboxOf } from './sandbox.ts';
-import { openStore, readModelsOf } from './store.ts';
+import { auditRowsOf, openStore, readModelsOf } from './store.ts';
+import { askAuditReached } from './workers/answers.ts';
 import type { Owner } from './workers/link.ts';
 
 /** What the adapters are opened with, besides the settings. */
@@ -45,7 +47,8 @@ export const openPorts = async (config: Config, opening: Opening): Promise<{ por
   const { sealer } = ofStore;
   const ports = {
     ...ofStore,
-    rows: opened.keep(sqliteRows(readModelsOf(config), sharedRows(config, owner))),
+    rows: opened.keep(sqliteRows(rowsFile(config, owner), sharedRows(config, owner))),
+    auditRows: opened.keep(sqliteRows(auditRowsOf(config), sharedRows(config, owner))),
     jws: jwsReader,
     directory,
     consentSteps: await openConsentSteps(config.consent.authorizeSteps, { directory, sealer, onFault }),
@@ -54,9 +57,15 @@ export const openPorts = async (config: Config, opening: Opening): Promise<{ por
     outbound: outboundClient({ development, ...config.outbound }),
     clock: systemClock,
     ids: systemIds,
-    ...(owner !== undefined && { following: owner.following }),
+    ...(owner !== undefined && { following: owner.following, auditReached: askAuditReached(owner.ask) }),
   };
   return { ports, sandbox };
+};
+
+/** Those that wait to be taken into use are, where nobody else has them open. */
+const rowsFile = (config: Config, owner: Owner | undefined): string => {
+  const file = readModelsOf(config);
+  return owner === undefined ? withNextRows(file) : file;
 };
 
 const sharedRows = ({ server }: Config, owner: Owner | undefined): Pick<Rows, 'shared'> => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { defer, of } from 'rxjs';
 import { systemClock, systemIds } from '../adapters/clock.ts';
 import { bounded } from '../adapters/event-store/bounded.ts';
-import { lockFile, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
+import { lockFile, sqliteEventReader, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
 import { sharedEventStore } from '../adapters/event-store/sqlite-shared.ts';
 import { masterKey } from '../adapters/keys/master-key.ts';
 import { psuKeys } from '../adapters/keys/psu-keys.ts';
@@ -23,11 +23,12 @@ import type { EventStore } from '../domain/ports/event-store.ts';
 import type { News } from '../domain/ports/news.ts';
 import type { Ports } from '../engine.ts';
 import { keepArchiving } from './archiving.ts';
+import { openEvidence } from './evidence.ts';
 import type { Opened } from './opened.ts';
 import type { Opening } from './ports.ts';
 
 /** The log, and the ports that stand or fall with where it is kept. */
-type OfStore = Pick<Ports, 'store' | 'sealer' | 'signer' | 'limits' | 'onDuty' | 'leaveDuty'>;
+type OfStore = Pick<Ports, 'store' | 'sealer' | 'signer' | 'limits' | 'evidence' | 'onDuty' | 'leaveDuty'>;
 
 /** Opens the store that the settings name: the log first, or the lock of the directory, for it says whether another process is at work here. */
 export const openStore = (config: Config, opening: Opening): Promise<OfStore> =>
@@ -36,12 +37,14 @@ export const openStore = (config: Config, opening: Opening): Promise<OfStore> =>
 /** The log in a file of the data directory, with the keys beside it. */
 const inFiles = async (config: Config, opening: Opening): Promise<OfStore> => {
   const { opened, owner } = opening;
-  const store = bounded(openLog(config, opening), { most: config.limits.appends });
+  const log = openLog(config, opening);
+  const store = bounded(log, { most: config.limits.appends });
   const master = masterKeyOf(config);
   return {
     store,
     ...keysInFiles(config, master, opened),
     limits: owner?.limits ?? opened.keep(limitsIn(config, master)),
+    evidence: await openEvidence(config, opening, { log, master }),
     ...(owner !== undefined && { onDuty: of(false) }),
   };
 };
@@ -64,13 +67,12 @@ const openLog = ({ dataDir, archive }: Config, { opened, owner, onCommit, onFaul
 };
 
 /** The log in a cluster that many nodes share, with the keys, the duty and the news of the limits beside it. */
-const inCluster = async (config: Config, { opened, onFault, owner }: Opening): Promise<OfStore> => {
-  if (owner === undefined) opened.keep(lockFile(readModelsOf(config)));
+const inCluster = async (config: Config, opening: Opening): Promise<OfStore> => {
+  const { opened, onFault } = opening;
+  opened.keep(lockFile(readModelsOf(config)));
   const master = masterKeyOf(config);
   const cluster = opened.keep(await openCluster(config));
   const { records, news } = cluster;
-  const logAndKeys = keysInCluster(cluster, master, (error) => onFault('signing keys', error));
-  if (owner !== undefined) return { ...logAndKeys, limits: owner.limits, onDuty: of(false) };
 
   let duty: Duty | undefined;
   opened.atEnd(() => duty?.close());
@@ -78,14 +80,16 @@ const inCluster = async (config: Config, { opened, onFault, owner }: Opening): P
   // Waits for the cluster, where that is not there yet.
   const limits = opened.keep(await gossipingLimits(limitsIn(config, master), news, { clock: systemClock, onFault }));
   await checkMaster(cluster, master);
+  // Asked for when the engine can do what is due: a node that still catches up leaves it to the others.
+  const onDuty = defer(() => {
+    duty ??= begin();
+    return duty.onDuty;
+  });
   return {
-    ...logAndKeys,
+    ...keysInCluster(cluster, master, (error) => onFault('signing keys', error)),
     limits,
-    // Asked for when the engine can do what is due: a node that still catches up leaves it to the others.
-    onDuty: defer(() => {
-      duty ??= begin();
-      return duty.onDuty;
-    }),
+    evidence: await openEvidence(config, opening, { log: cluster.store, master, shared: { records, onDuty } }),
+    onDuty,
     leaveDuty: () => void duty?.close(),
   };
 };
@@ -114,9 +118,20 @@ export const openLogWithKeys = async (config: Config, opened: Opened): Promise<L
   return { store, ...keysInFiles(config, masterKeyOf(config), opened) };
 };
 
+/** Opens the log, and what seals what is in it, for a command that only reads, also while engines write. */
+export const openToReadWithKeys = async (config: Config, opened: Opened): Promise<Pick<LogWithKeys, 'store' | 'sealer'>> => {
+  if (config.store.kind === 'kurrentdb') return openLogWithKeys(config, opened);
+  const store = opened.keep(sqliteEventReader(join(config.dataDir, 'log.sqlite')));
+  return { store, ...keysInFiles(config, masterKeyOf(config), opened) };
+};
+
 /** The file of the read models: where they stand in one log says nothing about another one. */
 export const readModelsOf = ({ dataDir, store }: Config): string =>
   join(dataDir, store.kind === 'sqlite' ? 'read-models.sqlite' : 'read-models.kurrentdb.sqlite');
+
+/** The file of what auditors search. It is made again from the log where it is missing. */
+export const auditRowsOf = ({ dataDir, store }: Config): string =>
+  join(dataDir, store.kind === 'sqlite' ? 'audit.sqlite' : 'audit.kurrentdb.sqlite');
 
 const masterKeyOf = ({ keys, environment }: Config): Buffer => masterKey(keys.masterFile, { create: environment === 'development' });
 

@@ -239,7 +239,7 @@ describe('countersign migrate', () => {
     await expect(run(world)).rejects.toThrow('cannot be opened with this master key');
     writeFileSync(world.config.keys.masterFile, world.master.toString('base64url'));
     const other = sharedPsuKeys(world.records, world.master);
-    await other.prepare(['psu-0']);
+    await other.prepare([{ psuId: 'psu-0', retention: 'request', at: 0 }]);
     await expect(run(world)).rejects.toThrow('another key of one of the PSUs');
     expect(await everything(clusterLog(world.cluster))).toHaveLength(0);
   });

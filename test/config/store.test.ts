@@ -35,4 +35,16 @@ describe('the settings of the store', () => {
     ['store.kurrentdb.username and store.kurrentdb.password_file', { KURRENTDB_PASSWORD_FILE: 'password' }],
     ['store.kurrentdb.deadline_ms', { KURRENTDB_DEADLINE_MS: '0' }],
   ])('are told what is wrong with %s', (name, given) => expect(problems(given)).toEqual([expect.stringContaining(name)]));
+
+  test('go without workers over a cluster: another node is as good', () => {
+    const env = {
+      COUNTERSIGN_STORE_KIND: 'kurrentdb',
+      COUNTERSIGN_STORE_KURRENTDB_CONNECTION_STRING_FILE: 'cluster',
+      COUNTERSIGN_SERVER_WORKERS: '2',
+    };
+    expect(() => loadConfig({ env, cwd })).toThrow(
+      new ConfigError(['server.workers: expected 1 with store.kind = "kurrentdb": start another node instead']),
+    );
+    expect(loadConfig({ env: { ...env, COUNTERSIGN_STORE_KIND: 'sqlite' }, cwd }).config.server.workers).toBe(2);
+  });
 });

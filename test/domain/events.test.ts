@@ -120,7 +120,11 @@ describe('a fact that does not fit is not written', () => {
 describe('the personal part of an event', () => {
   const keys = psuKeys(':memory:', Buffer.alloc(32, 1));
   const place = { id: 'event-id', type: 'ToyGiven', version: 1 };
-  const sealed = keys.seal('psu-1', '{"words":"for you"}', sealingContext('toy-the-bear-1', 4, place));
+  const sealed = keys.seal(
+    { psuId: 'psu-1', retention: 'consent', at: 0 },
+    '{"words":"for you"}',
+    sealingContext('toy-the-bear-1', 4, place),
+  );
   const given = (changes: Partial<StoredEvent> = {}) => stored({ ...place, data: '{"psuId":"psu-1"}', sealed, ...changes });
   const opened = (event: StoredEvent) => {
     const read = toys.decode(event);
@@ -138,11 +142,15 @@ describe('the personal part of an event', () => {
     ['type', { ...place, type: 'ToyNamed' }],
     ['version', { ...place, version: 2 }],
   ])('cannot be opened as that of another %s', (_, other) => {
-    const text = keys.seal('psu-1', '{"words":"for you"}', sealingContext('toy-the-bear-1', 4, other));
+    const text = keys.seal(
+      { psuId: 'psu-1', retention: 'consent', at: 0 },
+      '{"words":"for you"}',
+      sealingContext('toy-the-bear-1', 4, other),
+    );
     expect(() => opened(given({ sealed: text }))).toThrow('another place');
   });
   test('must fit its schema', () => {
-    const text = keys.seal('psu-1', '{"words":1}', sealingContext('toy-the-bear-1', 4, place));
+    const text = keys.seal({ psuId: 'psu-1', retention: 'consent', at: 0 }, '{"words":1}', sealingContext('toy-the-bear-1', 4, place));
     expect(() => opened(given({ sealed: text }))).toThrow(z.ZodError);
   });
 });

@@ -31,7 +31,7 @@ const fact = {
 const storedBy = (family: typeof compatible): StoredEvent => {
   const { version, compatibleFrom, data, personal } = family.encode(fact);
   const event = newEvent({ type: 'ToyGiven', version, compatibleFrom, data });
-  const sealed = sealer.seal('psu-alice', personal ?? '', sealingContext('toy-ted', 0, event));
+  const sealed = sealer.seal({ psuId: 'psu-alice', retention: 'consent', at: 0 }, personal ?? '', sealingContext('toy-ted', 0, event));
   return { ...event, sealed, stream: 'toy-ted', revision: 0, position: 1, recordedAt: 1 };
 };
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
@@ -7,19 +7,12 @@ import { UnreadableEvent } from '../../src/domain/events.ts';
 import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store.ts';
 import { type Outbox, runReactions } from '../../src/projections/reactions/runner.ts';
 import { type Applied, ProjectionStopped } from '../../src/projections/runner.ts';
-import { type TestEngine, testEngine } from '../support/engine.ts';
+import type { TestEngine } from '../support/engine.ts';
 import { stallingStore } from '../support/stalling-store.ts';
 import { secretTpp } from '../support/tpp.ts';
+import { enginesOfTests } from './support.ts';
 
-const opened: TestEngine[] = [];
-const engine = async (...args: Parameters<typeof testEngine>): Promise<TestEngine> => {
-  const tested = await testEngine(...args);
-  opened.push(tested);
-  return tested;
-};
-afterEach(async () => {
-  for (const tested of opened.splice(0)) await tested.close();
-});
+const engine = enginesOfTests();
 
 const seen = async (tested: TestEngine, path: string) => {
   const response = await fetch(tested.url + path);

@@ -1,20 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Subject, switchMap } from 'rxjs';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { sqliteEventReader } from '../../src/adapters/event-store/sqlite.ts';
-import { type Config, loadConfig } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
 import { playCeremony } from '../../src/demo/ceremony.ts';
 import type { Fetch } from '../../src/demo/phone.ts';
 import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
 import { logger } from '../../src/serve/logger.ts';
 import { type Serving, serve } from '../../src/serve.ts';
 import { metricsIn } from '../support/metrics.ts';
-import { freePort } from '../support/ports.ts';
-import { freshEnvironment } from '../support/served.ts';
+import { operatorOf, watchedConfig } from './support.ts';
 
 // The names of what nobody else may see, in bodies, forms and JWTs.
 const SECRET =
@@ -51,12 +49,10 @@ const watching =
     return response;
   };
 
-const operator = async (path: string) => fetch(`http://127.0.0.1:${config.operator.port}${path}`);
+const operator = async (path: string) => fetch(operatorOf(config) + path);
 
 beforeAll(async () => {
-  const port = await freePort();
-  const env = await freshEnvironment({ COUNTERSIGN_OPERATOR_PORT: String(port), COUNTERSIGN_LOG_LEVEL: 'trace' });
-  ({ config } = loadConfig({ env, cwd: tmpdir() }));
+  config = await watchedConfig({ COUNTERSIGN_LOG_LEVEL: 'trace' });
   const sink = new Writable({
     write(chunk, _encoding, done) {
       lines.push(String(chunk));
@@ -107,8 +103,7 @@ describe('the listener of operators', () => {
 });
 
 test('a node that is still building its read models lives, and is not ready', async () => {
-  const port = await freePort();
-  const own = loadConfig({ env: await freshEnvironment({ COUNTERSIGN_OPERATOR_PORT: String(port) }), cwd: tmpdir() }).config;
+  const own = await watchedConfig();
   const log = inMemoryEventStore();
   const go = new Subject<void>();
   const store = { ...log, follow: (after: number) => go.pipe(switchMap(() => log.follow(after))) };
@@ -116,7 +111,7 @@ test('a node that is still building its read models lives, and is not ready', as
   const asked = async (path: string) => {
     for (;;)
       try {
-        return await fetch(`http://127.0.0.1:${port}${path}`);
+        return await fetch(operatorOf(own) + path);
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
@@ -132,8 +127,7 @@ test('a node that is still building its read models lives, and is not ready', as
 }, 30_000);
 
 test('a node that nobody can reach yet is not ready', async () => {
-  const port = await freePort();
-  const own = loadConfig({ env: await freshEnvironment({ COUNTERSIGN_OPERATOR_PORT: String(port) }), cwd: tmpdir() }).config;
+  const own = await watchedConfig();
   const log = inMemoryEventStore();
   const [asked, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   // The client of the sandbox is registered before anything listens.
@@ -147,7 +141,7 @@ test('a node that nobody can reach yet is not ready', async () => {
   const store = { ...log, append };
   const starting = serve(own, { say: () => undefined, log: logger(own, { write: () => undefined }), instead: { store } });
   await asked.promise;
-  const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).json();
+  const ready = async () => (await fetch(`${operatorOf(own)}/readyz`)).json();
   expect(await ready()).toEqual({ ready: false, checks: { listeners: { ok: false } } });
   go.resolve();
   const started = await starting;

@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { bounded } from '../../src/adapters/event-store/bounded.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import type { Route } from '../../src/api/route.ts';
@@ -10,11 +10,11 @@ import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
 import { StoreBusy } from '../../src/domain/ports/event-store.ts';
 import { settingsOfWorkers } from '../../src/serve/workers/owner.ts';
 import { sendAnswer, testDevice } from '../support/device.ts';
-import { type TestEngine, testEngine } from '../support/engine.ts';
 import { facts } from '../support/log.ts';
 import { newEvent } from '../support/new-events.ts';
 import { stallingStore } from '../support/stalling-store.ts';
 import { ask, secretTpp } from '../support/tpp.ts';
+import { enginesOfTests } from './support.ts';
 
 const sandbox = { keys: { get: () => undefined, put: () => undefined }, rules: { rules: [] } };
 const WITH_ALL = {
@@ -22,15 +22,7 @@ const WITH_ALL = {
   COUNTERSIGN_REGISTRATION_REQUIRE_SOFTWARE_STATEMENT: 'false',
 };
 
-const opened: TestEngine[] = [];
-const engine = async (...args: Parameters<typeof testEngine>): Promise<TestEngine> => {
-  const tested = await testEngine(...args);
-  opened.push(tested);
-  return tested;
-};
-afterEach(async () => {
-  for (const tested of opened.splice(0)) await tested.close();
-});
+const engine = enginesOfTests();
 
 describe('when the store cannot keep up', () => {
   test('new requests are refused first, then polls, then answers, then revocations; what was begun is finished', async () => {

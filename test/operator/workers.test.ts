@@ -3,14 +3,11 @@ import { type Page, pagesOfWorkers } from '../../src/serve/metrics/workers.ts';
 import { type Metrics, makeMetrics } from '../../src/serve/metrics.ts';
 import { metricsIn } from '../support/metrics.ts';
 import { freePort } from '../support/ports.ts';
-import { type Connection, type Engine, environmentWith, type Form, secretOf, startEngine, until } from '../workers/support.ts';
+import { type Connection, enginesOfTests, environmentWith, type Form, secretOf, until } from '../workers/support.ts';
 
-let engine: Engine | null = null;
+const startEngine = enginesOfTests();
 const open: Metrics[] = [];
-afterEach(async () => {
-  engine?.process.kill('SIGKILL');
-  await engine?.ended;
-  engine = null;
+afterEach(() => {
   for (const metrics of open.splice(0)) metrics.close();
 });
 
@@ -18,7 +15,7 @@ test.each([2, 4])(
   'each of %d workers refuses what is new while the process that writes the log is behind',
   async (workers) => {
     const settings = { COUNTERSIGN_LIMITS_APPENDS: String(4 * workers) };
-    engine = await startEngine(workers, await environmentWith({ tpp: {} }, settings));
+    const engine = await startEngine(workers, await environmentWith({ tpp: {} }, settings));
     const connections = await engine.connections(6 * workers);
     const tpp = secretOf('tpp');
     const post = (at: number, path: string, form: Form) => (connections[at] as Connection).post(path, { ...tpp, ...form });
@@ -40,7 +37,7 @@ test.each([2, 4])(
 
 test('an engine none of whose workers listens is not ready', async () => {
   const port = await freePort();
-  engine = await startEngine(2, await environmentWith({}, { COUNTERSIGN_OPERATOR_PORT: String(port) }));
+  const engine = await startEngine(2, await environmentWith({}, { COUNTERSIGN_OPERATOR_PORT: String(port) }));
   const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).json() as Promise<{ ready: boolean; checks: object }>;
   expect(await ready()).toMatchObject({ ready: true });
   for (const worker of engine.workers()) process.kill(worker, 'SIGKILL');
@@ -56,7 +53,7 @@ test('an engine none of whose workers listens is not ready', async () => {
 describe('the metrics of workers', () => {
   test('are one page, at the process that started them', async () => {
     const port = await freePort();
-    engine = await startEngine(2, await environmentWith({}, { COUNTERSIGN_OPERATOR_PORT: String(port) }));
+    const engine = await startEngine(2, await environmentWith({}, { COUNTERSIGN_OPERATOR_PORT: String(port) }));
     const connections = await engine.connections(4);
     for (const { fetch } of connections) await fetch(`${engine.issuer}/oauth2/jwks`);
     const answered = 'countersign_requests_total{method="GET",route="/oauth2/jwks",status="2xx",error=""}';

@@ -70,6 +70,7 @@ export const testEngine = async (
   const withoutSteps = {
     store: inMemoryEventStore(),
     rows: sqliteRows(':memory:'),
+    auditRows: sqliteRows(':memory:'),
     sealer: psuKeys(':memory:', Buffer.alloc(32, 1)),
     signer: temporarySigningKeys(),
     jws: jwsReader,

@@ -51,6 +51,7 @@ export const writeHistory = async (
       await step().catch(ifRefused);
     }
   }
+  for await (const step of forgottenStory(world)) await step();
   for await (const step of halfAgreedStory(world)) await step();
 };
 
@@ -185,6 +186,15 @@ async function* halfAgreedStory(world: Steps): Story {
   yield () => world.answer(requestId, deviceId, 'approved');
   yield () => world.persist(requestId);
   yield () => world.offerEnrolment(`${deviceId}-unused`, 'psu-last');
+  yield () => world.readAsAuditor('auditor', `/consents/${consentId}/history`);
+}
+
+/** Somebody is forgotten, and what was asked of somebody else long ago. */
+async function* forgottenStory(world: Steps): Story {
+  yield () => world.offerEnrolment('device-forgotten', 'psu-forgotten');
+  yield () => world.registerDevice('device-forgotten', null);
+  yield () => world.erasePsu('psu-forgotten');
+  yield () => world.expireData('psu-0', '2025-06');
 }
 
 async function* redirection(world: Steps & RedirectSteps, { happens, pick }: Chance, n: number): Story {

@@ -22,7 +22,7 @@ import { type Serving, serve } from '../../src/serve.ts';
 import { type ClusterOptions, type KurrentdbCluster, kurrentdbCluster } from './kurrentdb-server/cluster.ts';
 import { settingsFor } from './kurrentdb-server/settings.ts';
 import { freshEnvironment, temporaryFolder } from './served.ts';
-import { killServer, startServer } from './server-process.ts';
+import { killServer, spawnServer } from './server-process.ts';
 
 export type Form = Record<string, string>;
 
@@ -103,6 +103,7 @@ export const nodesOver = async (more: Form = {}, options?: ClusterOptions): Prom
   };
   const ca = readFileSync(caFile, 'utf8');
   const closers: (() => unknown)[] = [cluster.stop];
+  let isClosed = false;
   const categories = families.map(({ category }) => category);
   const store = kurrentdbEventStore(settingsFor(cluster.connectionString, { categories, deadlineMs: 10_000 }));
   closers.push(store.close);
@@ -137,14 +138,14 @@ export const nodesOver = async (more: Form = {}, options?: ClusterOptions): Prom
     },
     async spawn(given) {
       const env = given ?? (await environment());
-      const starting = startServer(env);
+      // A test whose time is over goes on by itself: what it starts then nobody would end.
+      if (isClosed) throw new Error('the cluster was closed');
+      const { process, serves } = spawnServer(env);
       const kill = async () => {
-        const process = await starting;
         if (process.exitCode === null && process.signalCode === null) await killServer(process);
       };
-      // Also of one that still starts when another one could not.
-      closers.push(() => kill().catch(() => undefined));
-      const process = await starting;
+      closers.push(kill);
+      await serves;
       return { ...way(Number(env['COUNTERSIGN_SERVER_PORT'])), process, kill };
     },
     async client(metadata = {}, endpoint) {
@@ -172,6 +173,7 @@ export const nodesOver = async (more: Form = {}, options?: ClusterOptions): Prom
       return enrol(fetch, await askForEnrolment(fetch, issuer, psus[0] as Sandbox['psus'][number]), { pushToken: pushToken ?? null });
     },
     async close() {
+      isClosed = true;
       for (const close of closers.splice(0).reverse()) await close();
     },
   };

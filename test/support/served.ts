@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -11,17 +11,8 @@ import type { Ports } from '../../src/engine.ts';
 import { type Serving, serve } from '../../src/serve.ts';
 import { freePort } from './ports.ts';
 
-const folders: string[] = [];
-process.once('exit', () => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
-/** A folder that is gone when the test process ends. */
-export const temporaryFolder = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'));
-  folders.push(folder);
-  return folder;
-};
+/** A folder that is gone when the run of the tests ends. */
+export const temporaryFolder = (): string => mkdtempSync(join(process.env['TEST_FOLDER'] ?? tmpdir(), 'of-a-test-'));
 
 /** The environment of an engine of its own, on free ports and a fresh data directory; it polls every second. */
 export const freshEnvironment = async (more: Record<string, string> = {}): Promise<Record<string, string>> => {

@@ -1,3 +1,4 @@
+import { audit, record } from '../../src/domain/audit/decider.ts';
 import { detailTypes } from '../../src/domain/authorization-details/registered.ts';
 import {
   answer,
@@ -42,6 +43,7 @@ import type { Clock, Ids } from '../../src/domain/ports/clock.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { PushOutcome } from '../../src/domain/ports/push-sender.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
+import { erase, expire as expireData, keysDestroyed, psu } from '../../src/domain/psu/decider.ts';
 import { attempted, push, pushIdOf } from '../../src/domain/push/decider.ts';
 import { publish, remove, replaceAtOnce, signingKey } from '../../src/domain/signing-key/decider.ts';
 import { accounts, askedWith } from './ceremony-facts.ts';
@@ -106,6 +108,9 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
       ),
     disableClient: (clientId: string) => decide(client, clientId, disable(clock()), as('operator', 'ops', clientId)),
 
+    readAsAuditor: (clientId: string, what: string) =>
+      decide(audit, ids.uuid(), record({ clientId, purpose: 'a complaint', what, at: clock() }), as('operator', clientId, clientId)),
+
     /** One signing key after the other, and the first of them is gone. */
     changeSigningKeys: async () => {
       const by = { at: clock(), policy: { rotationSeconds: 86_400, leadSeconds: 900, tokenSeconds: 600 } };
@@ -113,6 +118,14 @@ export const steps = ({ store, sealer, clock, ids }: { store: EventStore; sealer
       for (const decision of [publish(key('first'), by), replaceAtOnce(key('second'), by), remove(clock() + 3600)])
         await decide(signingKey, 'ES256', decision, as('engine', 'rotate-signing-keys', 'signing-keys-ES256'));
     },
+
+    /** The facts alone: no key goes. */
+    erasePsu: async (psuId: string) => {
+      await decide(psu, psuId, erase({ psuId, reason: 'case 4711', at: clock() }), as('operator', 'ops', psuId));
+      await decide(psu, psuId, keysDestroyed({ psuId, at: clock() }), as('engine', 'erase-psus', psuId));
+    },
+    expireData: (psuId: string, period: string) =>
+      decide(psu, psuId, expireData({ psuId, retention: 'request', period, at: clock() }), as('engine', 'expire-data', psuId)),
 
     offerEnrolment: (deviceId: string, psuId: string) =>
       decide(

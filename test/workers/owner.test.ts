@@ -1,21 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { temporaryFolder } from '../support/served.ts';
-import { ask, type Engine, environmentWith, pollOf, secretOf, startEngine, until } from './support.ts';
+import { ask, enginesOfTests, environmentWith, pollOf, secretOf, until } from './support.ts';
 
 const TPP = secretOf('tpp');
 
-let engine: Engine | null = null;
-afterEach(async () => {
-  engine?.process.kill('SIGKILL');
-  await engine?.ended;
-  engine = null;
-});
+const startEngine = enginesOfTests();
 
 describe('what the process that owns the log does for its workers', () => {
   test('it changes the signing keys, and all of them publish the same', async () => {
-    engine = await startEngine(2, await environmentWith({}));
+    const engine = await startEngine(2, await environmentWith({}));
     const { issuer, process: owner } = engine;
     const connections = await engine.connections(4);
     const published = () =>
@@ -32,7 +27,7 @@ describe('what the process that owns the log does for its workers', () => {
     const rulesFile = join(temporaryFolder(), 'rules.json');
     writeFileSync(rulesFile, JSON.stringify({ rules: [{ login_hint: 'alice', answer: 'approve', after_seconds: 0 }] }));
     const settings = { COUNTERSIGN_SANDBOX_AUTOMATED_APPROVER: 'true', COUNTERSIGN_SANDBOX_RULES_FILE: rulesFile };
-    engine = await startEngine(2, await environmentWith({ tpp: {} }, settings));
+    const engine = await startEngine(2, await environmentWith({ tpp: {} }, settings));
     const { issuer } = engine;
     const connections = await engine.connections(4);
     for (const at of connections) {

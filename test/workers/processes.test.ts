@@ -2,24 +2,18 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { systemIds } from '../../src/adapters/clock.ts';
 import { requestIdOf } from '../../src/domain/ciba-request/id.ts';
-import { ask, type Connection, type Engine, environmentWith, MAIN, pollOf, secretOf, startEngine, until } from './support.ts';
+import { ask, type Connection, type Engine, enginesOfTests, environmentWith, MAIN, pollOf, secretOf, until } from './support.ts';
 
 const TPP = secretOf('tpp');
 
-let engine: Engine | null = null;
-afterEach(async () => {
-  engine?.process.kill('SIGKILL');
-  await engine?.ended;
-  engine = null;
-});
+const startEngine = enginesOfTests();
 
 const started = async (workers: number, more: Record<string, string> = {}) => {
   const env = await environmentWith({ tpp: {} }, more);
-  engine = await startEngine(workers, env);
-  return { engine, env };
+  return { engine: await startEngine(workers, env), env };
 };
 
 const isAlive = (pid: number): boolean => {

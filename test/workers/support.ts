@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterEach } from '@jest/globals';
 import { Client, fetch } from 'undici';
 import type { z } from 'zod';
 import { systemClock, systemIds } from '../../src/adapters/clock.ts';
@@ -95,13 +96,30 @@ export const startEngine = async (workers: number, env: Form): Promise<Engine> =
   };
 };
 
+/** Starts engines, each of which is killed behind its test. */
+export const enginesOfTests = (): typeof startEngine => {
+  const started: Engine[] = [];
+  afterEach(async () => {
+    for (const { process, ended } of started.splice(0)) {
+      process.kill('SIGKILL');
+      await ended;
+    }
+  });
+  return async (...args) => {
+    const engine = await startEngine(...args);
+    started.push(engine);
+    return engine;
+  };
+};
+
 const childrenOf = (pid: number): number[] =>
   execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
     .split('\n')
     .map((line) => line.trim().split(/\s+/).map(Number))
     .flatMap(([child = 0, parent]) => (parent === pid ? [child] : []));
 
-const connection = (issuer: string, ca: string): Connection => {
+/** A connection of its own to what answers at the issuer. */
+export const connection = (issuer: string, ca: string): Connection => {
   const dispatcher = new Client(issuer, { connect: { ca }, keepAliveTimeout: 60_000, bodyTimeout: 0, headersTimeout: 0 });
   const over: Fetch = async (url, init = {}) => (await fetch(url, { ...init, dispatcher })) as unknown as Response;
   return {

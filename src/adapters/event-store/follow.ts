@@ -3,6 +3,16 @@ import type { Page, StoredEvent } from '../../domain/ports/event-store.ts';
 
 const PAGE_SIZE = 1000;
 
+/** The position of the last of these events, which stand right behind that position; throws where one is missing. */
+export const lastOf = (events: readonly StoredEvent[], afterPosition: number): number => {
+  let at = afterPosition;
+  for (const { position } of events) {
+    if (position !== at + 1) throw new Error(`the log shows event ${position} behind event ${at}`);
+    at = position;
+  }
+  return at;
+};
+
 /**
  * Follows a log that lives in this process: pages of the past, then what is committed. It ends and fails as `commits` does.
  * `read` must work synchronously and `commits` tell at once; then nothing can be committed between the last page of the past and the first
@@ -17,10 +27,7 @@ export const followLog = (
     let at = afterPosition;
     let live = false;
     const pass = (events: readonly StoredEvent[]) => {
-      for (const { position } of events) {
-        if (position !== at + 1) throw new Error(`the log shows event ${position} behind event ${at}`);
-        at = position;
-      }
+      at = lastOf(events, at);
       subscriber.next({ events, position: at, caughtUp: live });
     };
     const failing = (act: () => void) => {

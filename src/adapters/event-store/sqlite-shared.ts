@@ -1,6 +1,7 @@
 import { Observable } from 'rxjs';
 import { type EventStore, StoreStopped } from '../../domain/ports/event-store.ts';
 import { sharedReads } from '../sqlite-reading.ts';
+import { lastOf } from './follow.ts';
 import { openBeside } from './sqlite-archive.ts';
 
 const PAGE_SIZE = 1000;
@@ -45,10 +46,7 @@ export const sharedEventStore = (file: string, { append, commits }: LogWriter): 
           const events = after(at, PAGE_SIZE);
           const caughtUp = events.length < PAGE_SIZE;
           // Set before anybody is told, who may append at once.
-          for (const { position } of events) {
-            if (position !== at + 1) throw new Error(`the log shows event ${position} behind event ${at}`);
-            at = position;
-          }
+          at = lastOf(events, at);
           if (!caughtUp) behind = setImmediate(lookOrFail);
           if (events.length === 0 && told) return;
           told ||= caughtUp;

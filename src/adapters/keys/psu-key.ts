@@ -1,40 +1,51 @@
-import { createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
+import { ONLY_KEY } from '../../domain/psu/retention.ts';
+import { openSealed, type SealedText, sealedText } from '../../evidence/sealed-text.ts';
 import { decrypt, encrypt } from './aes-gcm.ts';
 
 const KEY_BYTES = 32;
 const COMMITMENT_BYTES = 32;
 
-/** The key of one PSU, ready for use. */
+/** One key of a PSU, ready for use. */
 export interface PsuKey {
   object: KeyObject;
   /** What a commitment to this key is made with; it tells nothing about the key. */
   commits: string;
 }
 
-const psuKey = (bytes: Buffer): PsuKey => ({
-  // As a KeyObject it is prepared once, not for every text.
-  object: createSecretKey(bytes),
-  commits: hash('sha256', Buffer.concat([Buffer.from('countersign/commitment\n'), bytes]), 'base64url'),
-});
+/** A new key of a PSU, wrapped under the master key: the text that is kept of it. */
+export const newWrappedKey = (master: KeyObject, psuId: string, name: string): string =>
+  encrypt(master, randomBytes(KEY_BYTES), placeOf(psuId, name)).toString('base64url');
 
-/** A new key for a PSU, wrapped under the master key: the text that is kept of it. */
-export const newWrappedKey = (master: KeyObject, psuId: string): string =>
-  encrypt(master, randomBytes(KEY_BYTES), psuId).toString('base64url');
+/** The key in such a text; throws when it is another one, another PSU's, or was wrapped under another master key. */
+export const unwrapped = (master: KeyObject, psuId: string, name: string, wrapped: string): PsuKey => {
+  const bytes = decrypt(master, Buffer.from(wrapped, 'base64url'), placeOf(psuId, name));
+  return {
+    // As a KeyObject it is prepared once, not for every text.
+    object: createSecretKey(bytes),
+    commits: hash('sha256', Buffer.concat([Buffer.from('countersign/commitment\n'), bytes]), 'base64url'),
+  };
+};
 
-/** The key in such a text; throws when it is another PSU's, or was wrapped under another master key. */
-export const unwrapped = (master: KeyObject, psuId: string, wrapped: string): PsuKey =>
-  psuKey(decrypt(master, Buffer.from(wrapped, 'base64url'), psuId));
+const placeOf = (psuId: string, name: string): string => (name === ONLY_KEY ? psuId : `countersign/psu-key\n${name}\n${psuId}`);
 
-/** `commitment ‖ nonce ‖ ciphertext ‖ tag` in base64url; the commitment binds it to one key, which GCM alone does not. */
-export const sealWith = (key: PsuKey, plaintext: string, context: string): string =>
-  Buffer.concat([commitment(key, context), encrypt(key.object, Buffer.from(plaintext), context)]).toString('base64url');
+/** The key of one event, whose place in the log the context is: it opens that one and tells nothing about others. */
+export const eventKeyOf = ({ object }: PsuKey, context: string): Buffer =>
+  createHmac('sha256', object).update(`countersign/event\n${context}`).digest();
+
+/** Seals with the key of the event. */
+export const sealWith = (key: PsuKey, name: string, plaintext: string, context: string): string => {
+  const own = eventKeyOf(key, context);
+  return sealedText(name, own, context, encrypt(createSecretKey(own), Buffer.from(plaintext), context));
+};
 
 /** The plaintext; throws when the text, its context or the key is another. */
-export const openWith = (key: PsuKey, text: string, context: string): string => {
+export const openWith = (key: PsuKey, text: SealedText, context: string): string => openSealed(text, context, eventKeyOf(key, context));
+
+/** The same of a text that was sealed with the only key of a PSU: `commitment ‖ nonce ‖ ciphertext ‖ tag` in base64url. */
+export const openWithOnlyKey = (key: PsuKey, text: string, context: string): string => {
   const bytes = Buffer.from(text, 'base64url');
-  if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), commitment(key, context)))
+  if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), hash('sha256', `${key.commits}\n${context}`, 'buffer')))
     throw new Error('the text was sealed with another key or in another place');
   return decrypt(key.object, bytes.subarray(COMMITMENT_BYTES), context).toString();
 };
-
-const commitment = ({ commits }: PsuKey, context: string): Buffer => hash('sha256', `${commits}\n${context}`, 'buffer');

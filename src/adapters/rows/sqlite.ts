@@ -1,8 +1,10 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { sharedReads } from '../sqlite-reading.ts';
+import { nextRowsOf, removeRows } from './next.ts';
 
 const LOCKED_MS = 2000;
+const SCRUB_MS = 50;
 
 /**
  * Read models in a SQLite file, or in memory. They can be rebuilt from the log, so a commit does not wait for the disk:
@@ -15,7 +17,7 @@ export const sqliteRows = (file: string | ':memory:', { shared }: Pick<Rows, 'sh
   // A page that changes often goes through the write-ahead log to the file once for many commits.
   if (!readOnly)
     db.exec(`pragma journal_mode=wal; pragma synchronous=normal; pragma temp_store=memory; pragma cache_size=-65536;
-      pragma wal_autocheckpoint=4000`);
+      pragma wal_autocheckpoint=4000; pragma secure_delete=on`);
   const statements = new Map<string, StatementSync>();
   const prepared = (sql: string): StatementSync => {
     const known = statements.get(sql);
@@ -44,6 +46,21 @@ export const sqliteRows = (file: string | ':memory:', { shared }: Pick<Rows, 'sh
     commit: () => {
       commit.run();
       begin.run();
+    },
+    scrub() {
+      if (readOnly) return true;
+      // Those that wait to be taken into use were made before, and can be made again.
+      removeRows(nextRowsOf(file));
+      commit.run();
+      // Who reads for long is not waited for.
+      db.exec(`pragma busy_timeout=${SCRUB_MS}`);
+      try {
+        // What deletes leaves zeroes behind it; what stood there before is still in the write-ahead log.
+        return (db.prepare('pragma wal_checkpoint(truncate)').get() as { busy: number }).busy === 0;
+      } finally {
+        db.exec(`pragma busy_timeout=${LOCKED_MS}`);
+        begin.run();
+      }
     },
     close: () => db.close(),
   };

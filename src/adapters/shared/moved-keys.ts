@@ -1,10 +1,11 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import type { WrappedKeys } from '../keys/keyring.ts';
 import { privateKeyFiles } from '../keys/private-keys.ts';
 import { unwrapped } from '../keys/psu-key.ts';
 import { wrappedPsuKeys } from '../keys/psu-keys.ts';
 import { sharedPrivateKeys } from './private-keys.ts';
-import { recordOfPsuKey } from './psu-keys.ts';
+import { recordOfPsuKey, textOf } from './psu-keys.ts';
 import type { SharedRecords } from './records.ts';
 
 const AT_ONCE = 16;
@@ -17,21 +18,23 @@ export class KeyNotMoved extends Error {
 /** Copies the keys of PSUs from a file to shared records, as they are: both are wrapped under the same master key. Gives how many there are. */
 export const movePsuKeys = async (file: string, records: SharedRecords, master: Buffer): Promise<number> => {
   const masterKey = createSecretKey(master);
-  const move = async ([psuId, wrapped]: readonly [string, string]) => {
+  const move = async ([psuId, wrapped]: readonly [string, WrappedKeys]) => {
     assertOpens(masterKey, psuId, wrapped);
     const name = recordOfPsuKey(psuId);
-    if (await records.write(name, wrapped, -1)) return;
-    if ((await records.read(name))?.text !== wrapped)
-      throw new KeyNotMoved('there is another key of one of the PSUs, or it was erased there');
+    const text = textOf(wrapped);
+    if (await records.write(name, text, -1)) return;
+    if ((await records.read(name))?.text !== text) throw new KeyNotMoved('there is another key of one of the PSUs, or it was erased there');
   };
-  const keys = existsSync(file) ? wrappedPsuKeys(file) : [];
-  for (let at = 0; at < keys.length; at += AT_ONCE) await Promise.all(keys.slice(at, at + AT_ONCE).map(move));
-  return keys.length;
+  const { keyrings, erased } = existsSync(file) ? wrappedPsuKeys(file) : { keyrings: new Map<string, WrappedKeys>(), erased: [] };
+  const all = [...keyrings];
+  for (let at = 0; at < all.length; at += AT_ONCE) await Promise.all(all.slice(at, at + AT_ONCE).map(move));
+  for (const psuId of erased) await records.erase(recordOfPsuKey(psuId));
+  return all.reduce((count, [, wrapped]) => count + wrapped.size, 0);
 };
 
-const assertOpens = (masterKey: KeyObject, psuId: string, wrapped: string): void => {
+const assertOpens = (masterKey: KeyObject, psuId: string, keyring: WrappedKeys): void => {
   try {
-    unwrapped(masterKey, psuId, wrapped);
+    for (const [name, wrapped] of keyring) if (wrapped !== null) unwrapped(masterKey, psuId, name, wrapped);
   } catch (cause) {
     throw new KeyNotMoved('the keys of PSUs cannot be opened with this master key', { cause });
   }

@@ -7,6 +7,8 @@ import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { DecodedJws, JwsReader, PublicKey } from '../../domain/ports/jws.ts';
 import type { Limits } from '../../domain/ports/limits.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
+import { erasedPsu } from '../../projections/psu-data.ts';
 import { hasBody } from '../body.ts';
 import type { Reply } from '../reply.ts';
 import type { Call, Handler } from '../route.ts';
@@ -58,7 +60,7 @@ export const timely = (claims: DecodedJws['claims'], at: number, { ahead = PROOF
 };
 
 /** Statements of registered devices: read on the device's own stream, with the key that stands there. */
-export const makeDeviceStatements = ({ load, jws, clock }: { load: Load; jws: JwsReader; clock: Clock }) => {
+export const makeDeviceStatements = ({ load, jws, rows, clock }: { load: Load; jws: JwsReader; rows: Rows; clock: Clock }) => {
   const keyOf = importedOnce((publicKey): PublicKey => jws.publicKey(publicKey));
   /** The claims of a statement of the given type, and the device whose key signed it, if that device may act. */
   return async (text: string, typ: string): Promise<{ claims: DecodedJws['claims']; deviceId: string; registered: RegisteredDevice }> => {
@@ -66,7 +68,9 @@ export const makeDeviceStatements = ({ load, jws, clock }: { load: Load; jws: Jw
     const deviceId = decoded?.header.kid;
     if (!decoded || !deviceId || decoded.header.typ !== typ)
       throw new OAuthError('invalid_token', `a ${typ} with the kid of a device is needed`);
-    const registered = activeDevice(await load(device, deviceId));
+    const state = await load(device, deviceId);
+    const isGone = state.status !== 'absent' && erasedPsu(rows, state.psuId) !== undefined;
+    const registered = activeDevice(isGone ? device.initial : state);
     // The key of a phone of the reference is for RS256 and nothing else: one key, one algorithm.
     if (registered.dialect !== 'countersign') throw new OAuthError('invalid_token', 'the device speaks another dialect');
     const key = keyOf(registered);

@@ -2,7 +2,7 @@ import { type Html, html } from '../pages/html.ts';
 import { page } from '../pages/layout.ts';
 import type { Reply } from '../reply.ts';
 import type { Route, RouteDoc } from '../route.ts';
-import { documented, headersOf, jsonSchema } from './openapi.ts';
+import { documented, headersOf, isSchema, jsonSchema } from './openapi.ts';
 import { refusalsOf } from './refusals.ts';
 
 const CALLER: Record<RouteDoc['security'], string> = {
@@ -46,9 +46,9 @@ ${[
 };
 
 const answer = (status: string, body: RouteDoc['answers'][number]): Html =>
-  body === null || body === undefined || typeof body === 'string'
-    ? html`<dt>${status}</dt><dd>${body ?? 'no body'}</dd>\n`
-    : schema(status, jsonSchema(body, 'output'));
+  body !== null && body !== undefined && isSchema(body)
+    ? schema(status, jsonSchema(body, 'output'))
+    : html`<dt>${status}</dt><dd>${body === null || body === undefined ? 'no body' : [body].flat().join(' or ')}</dd>\n`;
 
 const schema = (name: string, described: object): Html =>
   html`<dt>${name}</dt><dd><details><summary>schema</summary><pre>${lines(JSON.stringify(described, null, 2))}</pre></details></dd>\n`;

@@ -107,11 +107,17 @@ const requestBody = ({ form, json }: RouteDoc): Json => {
   return Object.keys(content).length === 0 ? {} : { requestBody: { required: true, content } };
 };
 
+/** Whether what is answered is told by a schema, and not by its content types alone. */
+export const isSchema = (body: string | readonly string[] | z.ZodType): body is z.ZodType =>
+  typeof body === 'object' && !Array.isArray(body);
+
 const successes = ({ answers }: RouteDoc): Json =>
   Object.fromEntries(
     Object.entries(answers).map(([status, body]) => {
       if (body === null) return [status, { description: 'done' }];
-      const content = typeof body === 'string' ? { [body]: {} } : { 'application/json': { schema: jsonSchema(body, 'output') } };
+      const content = isSchema(body)
+        ? { 'application/json': { schema: jsonSchema(body, 'output') } }
+        : Object.fromEntries([body].flat().map((type) => [type, {}]));
       return [status, { description: 'done', content }];
     }),
   );

@@ -1,6 +1,7 @@
 import { UnreadableEvent } from '../../domain/events.ts';
 import type { EventStore } from '../../domain/ports/event-store.ts';
 import type { Signer } from '../../domain/ports/signer.ts';
+import type { EvidenceLog, EvidenceState } from '../../evidence/log.ts';
 import type { Outbox } from '../../projections/reactions/runner.ts';
 import type { Projections } from '../../projections/runner.ts';
 
@@ -51,12 +52,13 @@ interface Deps {
   projections: Projections;
   signer: Signer;
   outboxes(): readonly Outbox[];
+  evidence?: EvidenceLog | null | undefined;
   /** From how many seconds on a node that is behind, or owes something, is not ready. */
   settings: { readyLagSeconds: number; readyOutboxSeconds: number };
 }
 
 /** Watches over a node. */
-export const makeHealth = ({ store, projections, signer, outboxes, settings }: Deps): Health => {
+export const makeHealth = ({ store, projections, signer, outboxes, evidence, settings }: Deps): Health => {
   let hasStopped = false;
   let halted: UnreadableEvent | null = null;
   let stopping = false;
@@ -113,7 +115,10 @@ export const makeHealth = ({ store, projections, signer, outboxes, settings }: D
   };
 
   const look = async (): Promise<Readiness> => {
-    const looks = { store: storeCheck, projections: projectionsCheck, outbox: outboxCheck, keys: keysCheck };
+    const looks: Record<string, () => Promise<Check>> = {
+      ...{ store: storeCheck, projections: projectionsCheck, outbox: outboxCheck, keys: keysCheck },
+      ...(evidence != null && { evidence: async () => evidenceCheck(evidence.state(), Date.now()) }),
+    };
     const checks = await Promise.all(Object.entries(looks).map(async ([name, check]) => [name, await inTime(check, FAULTS)] as const));
     // They may have stopped after they were looked at.
     return { ready: !hasStopped && checks.every(([, { ok }]) => ok), checks: Object.fromEntries(checks) };
@@ -156,6 +161,17 @@ export const makeHealth = ({ store, projections, signer, outboxes, settings }: D
     },
     close: () => clearInterval(timer),
   };
+};
+
+// A checkpoint without its witnesses is worth less, and no reason to refuse calls.
+const UNWITNESSED_MS = 300_000;
+
+/** How an evidence log is getting on. A node whose log is not what was published of it is not to be given calls. */
+export const evidenceCheck = ({ fault, size, published, unwitnessedSince }: EvidenceState, now: number): Check => {
+  if (fault !== null) return { ok: false, fault };
+  const degraded = unwitnessedSince !== null && now - unwitnessedSince > UNWITNESSED_MS;
+  const seen = { facts: size, published: published?.size ?? 0 };
+  return { ok: true, ...seen, ...(degraded && { degraded, unwitnessed_seconds: (now - unwitnessedSince) / 1000 }) };
 };
 
 /** How much is owed, and for how long already. */

@@ -1,6 +1,5 @@
 import { authorization, type RequestedAuthorization, redeem } from '../../domain/authorization/decider.ts';
-import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
-import { type Consent, consent } from '../../domain/consent/decider.ts';
+import type { Consent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { grant, open, revoke } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
@@ -10,6 +9,7 @@ import { askedIn } from '../authorize/finish.ts';
 import { json, type Reply } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
+import { consentAndClient } from './consent-and-client.ts';
 import type { GrantHandler } from './token.ts';
 import { type Tokens, tokenResponse } from './tokens.ts';
 
@@ -74,8 +74,7 @@ export const authorizationCodeGrant = (deps: {
     const at = clock();
     const request = await load(authorization, requestId);
     const consentId = request.status === 'absent' ? '' : request.consentId;
-    const [consentState, registered] = await Promise.all([load(consent, consentId), load(clientDecider, clientId)]);
-    activeClient(registered);
+    const { consentState } = await consentAndClient(load, { consentId, clientId });
     // A request has one grant, under the same id.
     const redemption = {
       clientId,

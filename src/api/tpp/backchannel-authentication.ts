@@ -22,6 +22,7 @@ import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
+import { KeyErased } from '../../domain/ports/sealer.ts';
 import { parametersIn } from '../authorize/plain-parameters.ts';
 import type { Form } from '../body.ts';
 import { parse } from '../parse.ts';
@@ -176,7 +177,11 @@ export const backchannelAuthentication = (deps: {
     try {
       return await request(call.form, client);
     } catch (error) {
-      throw error instanceof OAuthError ? worded(error, client.profile.errorWords.request) : error;
+      throw error instanceof OAuthError ? worded(asUnknown(error), client.profile.errorWords.request) : error;
     }
   };
 };
+
+/** A PSU who is erased while they are asked for is one whom nobody knows. */
+const asUnknown = (error: OAuthError): OAuthError =>
+  error instanceof KeyErased ? new OAuthError('unknown_user_id', 'the hint names no PSU of this ASPSP') : error;

@@ -1,9 +1,7 @@
 import { alreadyRedeemed, cibaRequest, type ReceivedCibaRequest, redeem } from '../../domain/ciba-request/decider.ts';
 import { requestIdOf } from '../../domain/ciba-request/id.ts';
-import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
 import { worded } from '../../domain/client/error-words.ts';
 import { PROFILES, type Profile } from '../../domain/client/profiles.ts';
-import { consent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { grant, open } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
@@ -17,6 +15,7 @@ import { json, type Reply, refusalReply } from '../reply.ts';
 import type { Call } from '../route.ts';
 import { detailsOf } from './approved-details.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
+import { consentAndClient } from './consent-and-client.ts';
 import type { IssueTokens } from './issue-tokens.ts';
 import { type LongPolls, preferredWait } from './long-polls.ts';
 import type { GrantHandler } from './token.ts';
@@ -68,8 +67,7 @@ export const cibaGrant = (deps: Deps): GrantHandler => {
     if (isOwn && request.deliveryMode === 'push') throw pushed();
     const tooSoon = paced && isOwn && (await limits.stillTooSoon(requestId));
     const consentId = request.status === 'absent' ? '' : request.consentId;
-    const [consentState, registered] = await Promise.all([load(consent, consentId), load(clientDecider, clientId)]);
-    activeClient(registered);
+    const { consentState } = await consentAndClient(load, { consentId, clientId });
     // A request has one grant, under the same id.
     const grantId = requestId;
     const command = { id: ids.uuid(), actor: { kind: 'client', id: clientId } as const, correlationId: consentId, causationId: null };

@@ -2,8 +2,7 @@ import * as z from 'zod';
 import { authorization } from '../../domain/authorization/decider.ts';
 import { cibaRequest } from '../../domain/ciba-request/decider.ts';
 import { scopeWithin } from '../../domain/ciba-request/request.ts';
-import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
-import { consent, covers } from '../../domain/consent/decider.ts';
+import { covers } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { grant, open } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
@@ -13,6 +12,7 @@ import type { Sealer } from '../../domain/ports/sealer.ts';
 import { json } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
 import type { CheckAssertion } from './assertion.ts';
+import { consentAndClient } from './consent-and-client.ts';
 import type { GrantHandler } from './token.ts';
 import { type Tokens, tokenResponse } from './tokens.ts';
 
@@ -60,8 +60,7 @@ export const jwtBearerGrant = (deps: {
     const refuse = () => new OAuthError('invalid_grant', 'the assertion names no consent that this PSU has authorised for this client');
     if (claims === undefined || consentId === undefined) throw refuse();
     const at = clock();
-    const [registered, state] = await Promise.all([load(clientDecider, clientId), load(consent, consentId)]);
-    activeClient(registered);
+    const { consentState: state } = await consentAndClient(load, { consentId, clientId });
     if (state.status === 'absent' || state.clientId !== clientId) throw refuse();
     const authorisation = state.authorisations.find(({ psuId }) => psuId === claims.sub);
     if (authorisation === undefined) throw refuse();

@@ -1,6 +1,5 @@
 import { scopeWithin } from '../../domain/ciba-request/request.ts';
-import { activeClient, client as clientDecider } from '../../domain/client/decider.ts';
-import { consent, covers } from '../../domain/consent/decider.ts';
+import { covers } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
 import { type Grant, grant, refresh, refreshable, useOf } from '../../domain/grant/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
@@ -10,6 +9,7 @@ import type { Sealer } from '../../domain/ports/sealer.ts';
 import { json, type Reply, refusalReply } from '../reply.ts';
 import { detailsOf } from './approved-details.ts';
 import type { AuthenticatedClient } from './client-auth.ts';
+import { consentAndClient } from './consent-and-client.ts';
 import type { GrantHandler } from './token.ts';
 import { grantIdOf, type Tokens, tokenResponse } from './tokens.ts';
 
@@ -48,8 +48,7 @@ export const refreshTokenGrant = (deps: {
     const by = { clientId, tokenHash: ids.hash(given), binding, at };
     const opened = refreshable(state, by);
     const { psuId, consentId, requestId, acr, authTime } = opened;
-    const [registered, consentState] = await Promise.all([load(clientDecider, clientId), load(consent, consentId ?? '')]);
-    activeClient(registered);
+    const { consentState } = await consentAndClient(load, { consentId: consentId ?? '', clientId });
     if (psuId === null || !covers(consentState, requestId ?? '', at))
       throw new OAuthError('invalid_grant', 'the consent behind this grant has ended');
     const consentExpiresAt = consentState.status === 'absent' ? null : consentState.expiresAt;

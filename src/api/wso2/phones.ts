@@ -1,29 +1,16 @@
-import type { Decide, Load } from '../../domain/decide.ts';
 import { device, rename, replacePushToken, revoke } from '../../domain/device/decider.ts';
 import { describedAs, pushTokenOf } from '../../domain/device/described.ts';
-import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Actor } from '../../domain/ports/event-store.ts';
-import type { Sealer } from '../../domain/ports/sealer.ts';
 import { type PhoneRow, phonesOf } from '../../projections/phone-lookup.ts';
-import type { ReadModels } from '../read-models.ts';
 import { phoneOf } from './phone-keys.ts';
-import type { EndReplacedPhones } from './replaced-phones.ts';
-
-interface Deps {
-  decide: Decide;
-  load: Load;
-  sealer: Sealer;
-  readModels: ReadModels;
-  clock: Clock;
-  ids: Ids;
-  endReplacedPhones: EndReplacedPhones;
-}
+import type { EndReplacedPhones, PhoneDeps } from './replaced-phones.ts';
 
 /** A change that a PSU makes to a phone. */
 export type PhoneChange = { name: string } | { pushToken: string };
 
 /** The phones of the reference of one PSU: what the device APIs of both dialects do. Another PSU's phone does not exist. */
-export const makePhones = ({ decide, load, sealer, readModels, clock, ids, endReplacedPhones }: Deps) => {
+export const makePhones = (deps: PhoneDeps & { endReplacedPhones: EndReplacedPhones }) => {
+  const { decide, load, sealer, readModels, clock, ids, endReplacedPhones } = deps;
   const commandOf = (actor: Actor, deviceId: string) => ({ id: ids.uuid(), actor, correlationId: deviceId, causationId: null });
 
   return {

@@ -6,7 +6,8 @@ import type { Sealer } from '../../domain/ports/sealer.ts';
 import { phonesOf } from '../../projections/phone-lookup.ts';
 import type { ReadModels } from '../read-models.ts';
 
-interface Deps {
+/** What is done about phones is done with these. */
+export interface PhoneDeps {
   decide: Decide;
   load: Load;
   sealer: Sealer;
@@ -20,7 +21,7 @@ interface Deps {
  * over user and push id has it. Whoever does it, and however often, the same one stays.
  */
 export const makeEndReplacedPhones =
-  ({ decide, load, sealer, readModels, clock, ids }: Deps) =>
+  ({ decide, load, sealer, readModels, clock, ids }: PhoneDeps) =>
   async (psuId: string, pushToken: string): Promise<void> => {
     const withToken = phonesOf(readModels.rows, psuId).map(async ({ deviceId }) => {
       const state = await load(device, deviceId);

@@ -67,17 +67,20 @@ const answered = z.strictObject({
  * What happens to one authorization request of the redirect flow. Its id is a hash: of its request_uri, of its request object, or of
  * chance.
  */
-export const authorizationEvents = defineEvents('authorization', {
-  AuthorizationRequested: versioned(received, asked),
-  AuthorizationPsuAuthenticated: versioned(authenticated),
-  AuthorizationShown: versioned(shown, z.strictObject({ shown: z.string() })),
-  AuthorizationApproved: versioned(answered, z.strictObject({ accountIds: z.array(z.string()), authorizationDetails })),
-  AuthorizationDenied: versioned(answered),
-  AuthorizationCancelled: versioned(z.strictObject({ at: z.int() })),
-  /** In the same append as the approval. */
-  AuthorizationCodeIssued: versioned(z.strictObject({ codeHash: z.string(), at: z.int(), expiresAt: z.int() })),
-  AuthorizationCodeRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
-});
+export const authorizationEvents = defineEvents(
+  { category: 'authorization', retention: 'request' },
+  {
+    AuthorizationRequested: versioned(received, asked),
+    AuthorizationPsuAuthenticated: versioned(authenticated),
+    AuthorizationShown: versioned(shown, z.strictObject({ shown: z.string() })),
+    AuthorizationApproved: versioned(answered, z.strictObject({ accountIds: z.array(z.string()), authorizationDetails })),
+    AuthorizationDenied: versioned(answered),
+    AuthorizationCancelled: versioned(z.strictObject({ at: z.int() })),
+    /** In the same append as the approval. */
+    AuthorizationCodeIssued: versioned(z.strictObject({ codeHash: z.string(), at: z.int(), expiresAt: z.int() })),
+    AuthorizationCodeRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
+  },
+);
 export type AuthorizationEvents = typeof authorizationEvents;
 export type AuthorizationEvent = EventOf<AuthorizationEvents>;
 export type AuthorizationFact = FactOf<AuthorizationEvents>;

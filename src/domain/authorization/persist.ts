@@ -1,5 +1,6 @@
 import { authorise, consent, ofRequest, reject } from '../consent/decider.ts';
 import type { Decide, Load } from '../decide.ts';
+import { nothingOfTheErased } from '../persist.ts';
 import type { Ids } from '../ports/clock.ts';
 import type { Sealer } from '../ports/sealer.ts';
 import { authorization } from './decider.ts';
@@ -29,6 +30,7 @@ export const makePersistAuthorization =
       correlationId: consentId,
       causationId: eventId,
     };
-    await decide(consent, consentId, verdict === 'approved' ? approved() : reject({ data, consentRevision }), command);
+    const decision = verdict === 'approved' ? approved() : reject({ data, consentRevision });
+    await decide(consent, consentId, decision, command).catch(nothingOfTheErased);
   };
 export type PersistAuthorization = ReturnType<typeof makePersistAuthorization>;

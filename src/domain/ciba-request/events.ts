@@ -86,29 +86,32 @@ const refusedAnswer = z.strictObject({ deviceId: z.string(), reason: z.enum(['ch
 const refusedAnswerV2 = refusedAnswer.extend({ reason: z.enum(['challenge', 'device', 'ended', 'number']) });
 
 /** What happens to one CIBA request. Its id is the hash of its auth_req_id, which itself is kept sealed at most. */
-export const cibaRequestEvents = defineEvents('cibaRequest', {
-  CibaRequestReceived: versioned(received, asked).next(
-    receivedV2,
-    (v1) => ({ ...v1, deliveryMode: 'poll' as const, dpopKeyThumbprint: null, supersedes: null }),
-    askedV2,
-    (v1) => ({ ...v1, authorizationDetails: null, requestContext: null, notificationToken: null, authReqId: null }),
-  ),
-  ConsentRetrieved: versioned(retrieved, z.strictObject({ shown: z.string() })).next(retrievedV2, byDevice),
-  CibaRequestApproved: versioned(answered, evidence)
-    .next(
-      answered,
-      (v1) => v1,
-      evidenceV2,
-      (v1) => ({ ...v1, authorizationDetails: null }),
-    )
-    .next(answeredV2, byDevice, evidenceV3, (v2) => v2),
-  CibaRequestDenied: versioned(answered, evidence).next(answeredV2, byDevice, denialV2, (v1) => v1),
-  CibaRequestCancelled: versioned(cancelled).next(cancelledV2, (v1) => v1),
-  /** A signed answer that was none to what its device was shown of this request. */
-  AnswerRefused: versioned(refusedAnswer).next(refusedAnswerV2, (v1) => v1),
-  CibaRequestExpired: versioned(z.strictObject({ at: z.int() })),
-  CibaRequestRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
-});
+export const cibaRequestEvents = defineEvents(
+  { category: 'cibaRequest', retention: 'request' },
+  {
+    CibaRequestReceived: versioned(received, asked).next(
+      receivedV2,
+      (v1) => ({ ...v1, deliveryMode: 'poll' as const, dpopKeyThumbprint: null, supersedes: null }),
+      askedV2,
+      (v1) => ({ ...v1, authorizationDetails: null, requestContext: null, notificationToken: null, authReqId: null }),
+    ),
+    ConsentRetrieved: versioned(retrieved, z.strictObject({ shown: z.string() })).next(retrievedV2, byDevice),
+    CibaRequestApproved: versioned(answered, evidence)
+      .next(
+        answered,
+        (v1) => v1,
+        evidenceV2,
+        (v1) => ({ ...v1, authorizationDetails: null }),
+      )
+      .next(answeredV2, byDevice, evidenceV3, (v2) => v2),
+    CibaRequestDenied: versioned(answered, evidence).next(answeredV2, byDevice, denialV2, (v1) => v1),
+    CibaRequestCancelled: versioned(cancelled).next(cancelledV2, (v1) => v1),
+    /** A signed answer that was none to what its device was shown of this request. */
+    AnswerRefused: versioned(refusedAnswer).next(refusedAnswerV2, (v1) => v1),
+    CibaRequestExpired: versioned(z.strictObject({ at: z.int() })),
+    CibaRequestRedeemed: versioned(z.strictObject({ grantId: z.string(), at: z.int() })),
+  },
+);
 export type CibaRequestEvents = typeof cibaRequestEvents;
 export type CibaRequestEvent = EventOf<CibaRequestEvents>;
 export type CibaRequestFact = FactOf<CibaRequestEvents>;

@@ -81,42 +81,45 @@ const amended = z.strictObject({
 });
 
 /** What happens to one consent. */
-export const consentEvents = defineEvents('consent', {
-  ConsentLodged: versioned(lodged).nextWithPersonal(
-    lodgedV2,
-    (v1) => ({
-      ...v1,
-      consentType: v1.content.kind === 'account-access' ? ('accounts' as const) : null,
-      authorisers: [],
-      recurring: false,
-      frequency: 0,
-      awaitsUpload: false,
-      idempotency: null,
-    }),
-    z.strictObject({ receipt }),
-  ),
-  ConsentFileUploaded: versioned(
-    z.strictObject({
-      /** SHA-256 of the file. */
-      digest: z.string(),
-      size: z.int(),
-      at: z.int(),
-    }),
-    z.strictObject({ file: z.string() }),
-  ),
-  /** One of several has agreed, and others are outstanding. */
-  ConsentAuthorisationGiven: versioned(authorisedV2, chosenV2),
-  ConsentAuthorised: versioned(persisted, chosen).next(
-    authorisedV2,
-    (v1) => ({ ...v1, hasAuthorizationDetails: false }),
-    chosenV2,
-    (v1) => ({ ...v1, authorizationDetails: null }),
-  ),
-  ConsentRejected: versioned(persisted).next(persistedV2, (v1) => v1),
-  ConsentAmended: versioned(amended, z.strictObject({ receipt })),
-  ConsentRevoked: versioned(z.strictObject({ by: z.enum(['client', 'psu', 'operator']), at: z.int() })),
-  ConsentExpired: versioned(z.strictObject({ at: z.int() })),
-});
+export const consentEvents = defineEvents(
+  { category: 'consent', retention: 'consent' },
+  {
+    ConsentLodged: versioned(lodged).nextWithPersonal(
+      lodgedV2,
+      (v1) => ({
+        ...v1,
+        consentType: v1.content.kind === 'account-access' ? ('accounts' as const) : null,
+        authorisers: [],
+        recurring: false,
+        frequency: 0,
+        awaitsUpload: false,
+        idempotency: null,
+      }),
+      z.strictObject({ receipt }),
+    ),
+    ConsentFileUploaded: versioned(
+      z.strictObject({
+        /** SHA-256 of the file. */
+        digest: z.string(),
+        size: z.int(),
+        at: z.int(),
+      }),
+      z.strictObject({ file: z.string() }),
+    ),
+    /** One of several has agreed, and others are outstanding. */
+    ConsentAuthorisationGiven: versioned(authorisedV2, chosenV2),
+    ConsentAuthorised: versioned(persisted, chosen).next(
+      authorisedV2,
+      (v1) => ({ ...v1, hasAuthorizationDetails: false }),
+      chosenV2,
+      (v1) => ({ ...v1, authorizationDetails: null }),
+    ),
+    ConsentRejected: versioned(persisted).next(persistedV2, (v1) => v1),
+    ConsentAmended: versioned(amended, z.strictObject({ receipt })),
+    ConsentRevoked: versioned(z.strictObject({ by: z.enum(['client', 'psu', 'operator']), at: z.int() })),
+    ConsentExpired: versioned(z.strictObject({ at: z.int() })),
+  },
+);
 export type ConsentEvents = typeof consentEvents;
 export type ConsentFact = FactOf<ConsentEvents>;
 export type ConsentContent = z.output<typeof lodgedV2>['content'];

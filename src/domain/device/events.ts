@@ -33,13 +33,16 @@ const registeredV2 = registered.extend({ publicKey: anyPublicKey, dialect: z.enu
 const described = z.strictObject({ name: z.string(), model: z.string(), pushToken: z.string().nullable() });
 
 /** What happens to one device of a PSU, from the offer to enrol it. Its pushes have streams of their own: this one stays short. */
-export const deviceEvents = defineEvents('device', {
-  DeviceEnrolmentOffered: versioned(offered).nextWithPersonal(offered, (v1) => v1, challenge),
-  DeviceRegistered: versioned(registered, described).next(registeredV2, (v1) => ({ ...v1, dialect: 'countersign' as const })),
-  DeviceRenamed: versioned(z.strictObject({ psuId: z.string(), at: z.int() }), z.strictObject({ name: z.string() })),
-  DevicePushTokenReplaced: versioned(z.strictObject({ psuId: z.string(), at: z.int() }), z.strictObject({ pushToken: z.string() })),
-  DevicePushTokenDied: versioned(z.strictObject({ psuId: z.string(), tokenRevision: z.int(), at: z.int() })),
-  DeviceRevoked: versioned(z.strictObject({ psuId: z.string(), by: z.enum(['psu', 'device', 'operator']), at: z.int() })),
-});
+export const deviceEvents = defineEvents(
+  { category: 'device', retention: 'device' },
+  {
+    DeviceEnrolmentOffered: versioned(offered).nextWithPersonal(offered, (v1) => v1, challenge),
+    DeviceRegistered: versioned(registered, described).next(registeredV2, (v1) => ({ ...v1, dialect: 'countersign' as const })),
+    DeviceRenamed: versioned(z.strictObject({ psuId: z.string(), at: z.int() }), z.strictObject({ name: z.string() })),
+    DevicePushTokenReplaced: versioned(z.strictObject({ psuId: z.string(), at: z.int() }), z.strictObject({ pushToken: z.string() })),
+    DevicePushTokenDied: versioned(z.strictObject({ psuId: z.string(), tokenRevision: z.int(), at: z.int() })),
+    DeviceRevoked: versioned(z.strictObject({ psuId: z.string(), by: z.enum(['psu', 'device', 'operator']), at: z.int() })),
+  },
+);
 export type DeviceEvents = typeof deviceEvents;
 export type DeviceFact = FactOf<DeviceEvents>;

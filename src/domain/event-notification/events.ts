@@ -17,15 +17,21 @@ const told = z.strictObject({
 });
 
 /** What happens to one security event token for a client (RFC 8417). Its id is the `jti`. */
-export const eventNotificationEvents = defineEvents('eventNotification', {
-  EventNotificationCreated: versioned(created, told),
-  EventNotificationAcknowledged: versioned(z.strictObject({ at: z.int() })),
-  /** The client's own endpoint did not take it. `status` is null when no answer was had, `retryAt` when it is not called again. */
-  EventNotificationNotDelivered: versioned(
-    z.strictObject({ reason: z.string(), status: z.int().nullable(), retryAt: z.int().nullable(), at: z.int() }),
-  ),
-  /** The client says that it could not take it (RFC 8936, section 2.6), in its own words. */
-  EventNotificationErrorReported: versioned(z.strictObject({ err: z.string(), at: z.int() }), z.strictObject({ description: z.string() })),
-});
+export const eventNotificationEvents = defineEvents(
+  { category: 'eventNotification', retention: 'delivery' },
+  {
+    EventNotificationCreated: versioned(created, told),
+    EventNotificationAcknowledged: versioned(z.strictObject({ at: z.int() })),
+    /** The client's own endpoint did not take it. `status` is null when no answer was had, `retryAt` when it is not called again. */
+    EventNotificationNotDelivered: versioned(
+      z.strictObject({ reason: z.string(), status: z.int().nullable(), retryAt: z.int().nullable(), at: z.int() }),
+    ),
+    /** The client says that it could not take it (RFC 8936, section 2.6), in its own words. */
+    EventNotificationErrorReported: versioned(
+      z.strictObject({ err: z.string(), at: z.int() }),
+      z.strictObject({ description: z.string() }),
+    ),
+  },
+);
 export type EventNotificationEvents = typeof eventNotificationEvents;
 export type EventNotificationFact = FactOf<EventNotificationEvents>;

@@ -43,25 +43,28 @@ const revokedV2 = z.strictObject({
 });
 
 /** What tokens hang on. Tokens stand here as their SHA-256 hashes. */
-export const grantEvents = defineEvents('grant', {
-  GrantOpened: versioned(opened).next(openedV2, (v1) => ({
-    ...v1,
-    certificateThumbprint: null,
-    dpopKeyThumbprint: null,
-    hasAuthorizationDetails: false,
-  })),
-  AccessTokenIssued: versioned(issued).next(issuedV2, (v1) => ({ ...v1, dpopKeyThumbprint: null })),
-  RefreshTokenIssued: versioned(refreshIssued).next(refreshIssuedV2, (v1) => ({ ...v1, replaces: null, nonce: null })),
-  AccessTokenRevoked: versioned(z.strictObject({ tokenHash: z.string(), at: z.int() })),
-  /**
-   * The token response of a grant that is opened for a client to whom tokens are pushed, so that every attempt sends the same bytes.
-   * It is needed until the client has taken it. What erases it is the erasure of the PSU's key.
-   */
-  TokenResponseKept: versioned(
-    z.strictObject({ requestId: z.string(), psuId: z.string(), at: z.int() }),
-    z.strictObject({ response: z.string() }),
-  ),
-  GrantRevoked: versioned(revoked).next(revokedV2, (v1) => v1),
-});
+export const grantEvents = defineEvents(
+  { category: 'grant', retention: 'delivery' },
+  {
+    GrantOpened: versioned(opened).next(openedV2, (v1) => ({
+      ...v1,
+      certificateThumbprint: null,
+      dpopKeyThumbprint: null,
+      hasAuthorizationDetails: false,
+    })),
+    AccessTokenIssued: versioned(issued).next(issuedV2, (v1) => ({ ...v1, dpopKeyThumbprint: null })),
+    RefreshTokenIssued: versioned(refreshIssued).next(refreshIssuedV2, (v1) => ({ ...v1, replaces: null, nonce: null })),
+    AccessTokenRevoked: versioned(z.strictObject({ tokenHash: z.string(), at: z.int() })),
+    /**
+     * The token response of a grant that is opened for a client to whom tokens are pushed, so that every attempt sends the same bytes.
+     * It is needed until the client has taken it. What erases it is the erasure of the PSU's key.
+     */
+    TokenResponseKept: versioned(
+      z.strictObject({ requestId: z.string(), psuId: z.string(), at: z.int() }),
+      z.strictObject({ response: z.string() }),
+    ),
+    GrantRevoked: versioned(revoked).next(revokedV2, (v1) => v1),
+  },
+);
 export type GrantEvents = typeof grantEvents;
 export type GrantFact = FactOf<GrantEvents>;

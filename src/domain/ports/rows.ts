@@ -12,5 +12,10 @@ export interface Rows {
   get<Row>(sql: string, ...values: Value[]): Row | undefined;
   /** Keeps what was written since the last commit, all of it. This node sees it before. */
   commit(): void;
+  /**
+   * Commits, and leaves no trace on the disk of what was deleted or overwritten before. False where somebody else still reads that: then it is to be
+   * called again. Who only reads has nothing to do.
+   */
+  scrub(): boolean;
   close(): void;
 }

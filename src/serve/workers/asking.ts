@@ -1,5 +1,6 @@
 import { OAuthError } from '../../domain/oauth-error.ts';
 import { RevisionConflict, StoreBusy, StoreStopped, StoreUnavailable } from '../../domain/ports/event-store.ts';
+import { ProjectionStopped, ProjectionsBehind } from '../../projections/runner.ts';
 import type { Answer, Ask, Thrown } from './messages.ts';
 
 // What can wait does so this long for company: a message costs far more than what is in it.
@@ -73,7 +74,7 @@ export const answerTo = async ([id, method, args]: Ask, call: AskOwner): Promise
 };
 
 // What callers tell apart.
-const KNOWN = [RevisionConflict, StoreStopped, StoreUnavailable, StoreBusy];
+const KNOWN = [RevisionConflict, StoreStopped, StoreUnavailable, StoreBusy, ProjectionsBehind, ProjectionStopped];
 
 const thrown = ({ name, message, code }: Thrown): Error => {
   if (code !== undefined) return new OAuthError(code, message);

@@ -2,9 +2,10 @@ import { Subject } from 'rxjs';
 import type { LogWriter } from '../../adapters/event-store/sqlite-shared.ts';
 import { remoteLimits } from '../../adapters/limits/remote.ts';
 import type { Config } from '../../config.ts';
+import { UnreadableEvent } from '../../domain/events.ts';
 import type { Appended } from '../../domain/ports/event-store.ts';
 import type { Limits } from '../../domain/ports/limits.ts';
-import { type Applied, makeReached, type Projections } from '../../projections/runner.ts';
+import { type Applied, makeReached, ProjectionStopped, type Projections } from '../../projections/runner.ts';
 import { APPEND, type AskOwner, makeAsking } from './asking.ts';
 import type { FromOwner, FromWorker } from './messages.ts';
 
@@ -36,6 +37,8 @@ export const joinOwner = async (): Promise<Owner> => {
       at = message.begin.position;
       begun.resolve(message.begin.config);
     } else if ('stop' in message) stopped.resolve();
+    else if ('halted' in message)
+      applied.error(new ProjectionStopped(message.halted.position, { cause: new UnreadableEvent(message.halted) }));
     else {
       const { news, answers } = message;
       if (news !== null) {

@@ -1,5 +1,6 @@
 import type { Config } from '../../config.ts';
 import type { DomainEvent } from '../../domain/catalogue.ts';
+import type { UnreadableEvent } from '../../domain/events.ts';
 import type { OAuthErrorCode } from '../../domain/oauth-error.ts';
 
 /** A question to the owner: the number that its answer comes with, the function, and its arguments. */
@@ -26,9 +27,11 @@ export type FromWorker = { joined: true } | { listening: true } | { failed: stri
 
 /**
  * What the owner says: the settings and how far the rows are, as the first of all; then, once in each turn, what has happened and what came
- * of questions, in this order: whoever is told that something was kept finds it in the rows. At last, to stop.
+ * of questions, in this order: whoever is told that something was kept finds it in the rows. Behind all news, which event has stopped the
+ * rows, where this version cannot read it. At last, to stop.
  */
 export type FromOwner =
   | { begin: { config: Config; position: number } }
   | { news: News | null; answers: readonly Answer[] }
+  | { halted: UnreadableEvent['event'] }
   | { stop: true };

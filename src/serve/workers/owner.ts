@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { extname, join } from 'node:path';
 import type { Config } from '../../config.ts';
 import type { DomainEvent } from '../../domain/catalogue.ts';
+import { UnreadableEvent } from '../../domain/events.ts';
 import type { EventStore } from '../../domain/ports/event-store.ts';
 import type { Projections } from '../../projections/runner.ts';
 import { APPEND, type AskOwner, answerTo, together } from './asking.ts';
@@ -28,6 +29,10 @@ export interface Workers {
   stop(): Promise<void>;
 }
 
+type Halted = Extract<FromOwner, { halted: unknown }>;
+/** What a worker is told of. */
+type Item = News | { answer: Answer } | Halted;
+
 interface Deps {
   store: EventStore;
   projections: Projections;
@@ -42,10 +47,11 @@ interface Deps {
  */
 export const startWorkers = async (config: Config, { store, projections, answer, onEnd, onFault }: Deps): Promise<Workers> => {
   const settings = settingsOfWorkers(config);
-  const joined = new Map<Worker, (item: News | { answer: Answer }, canWait: boolean) => void>();
+  const joined = new Map<Worker, (item: Item, canWait: boolean) => void>();
   const listening = new Set<Worker>();
   const ended = new Map<Worker, Promise<void>>();
   const waiting = new Set<NodeJS.Timeout>();
+  let halted: Halted | null = null;
   let stopping = false;
 
   const callOf =
@@ -62,21 +68,30 @@ export const startWorkers = async (config: Config, { store, projections, answer,
       };
       for (const tell of joined.values()) tell(news, true);
     },
-    error: () => undefined,
+    error({ cause }: Error) {
+      // Whatever else has stopped them ends this process, and so its workers.
+      if (!(cause instanceof UnreadableEvent)) return;
+      halted = { halted: cause.event };
+      for (const tell of joined.values()) tell(halted, true);
+    },
   });
 
   const join = (worker: Worker) => {
     const send = sending(worker);
-    const tell = together<News | { answer: Answer }>((items) => {
+    const tell = together<Item>((items) => {
       let news: News | null = null;
       const answers: Answer[] = [];
+      let last: Halted | null = null;
       for (const item of items)
         if ('answer' in item) answers.push(item.answer);
+        else if ('halted' in item) last = item;
         else news = news === null ? item : { position: item.position, events: [...news.events, ...item.events] };
       send({ news, answers });
+      if (last !== null) send(last);
     });
     joined.set(worker, tell);
     send({ begin: { config: settings, position: projections.position() } });
+    if (halted !== null) send(halted);
   };
 
   /** Resolves when it listens, and rejects when it ends before. */

@@ -1,17 +1,21 @@
+import { createSecretKey } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { firstValueFrom, lastValueFrom, takeWhile, tap } from 'rxjs';
 import { systemIds } from '../../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
-import { KeyErased, recordOfPsuKey, sharedPsuKeys } from '../../../src/adapters/shared/psu-keys.ts';
+import { newWrappedKey } from '../../../src/adapters/keys/psu-key.ts';
+import { recordOfPsuKey, sharedPsuKeys } from '../../../src/adapters/shared/psu-keys.ts';
 import { inMemoryRecords, type SharedRecords } from '../../../src/adapters/shared/records.ts';
 import { device } from '../../../src/domain/device/decider.ts';
 import { deviceEvents } from '../../../src/domain/device/events.ts';
 import { type EventStore, type Page, StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
+import { KeyErased, type SealedFor } from '../../../src/domain/ports/sealer.ts';
 import { newEvent } from '../../support/new-events.ts';
 import { steps } from '../../support/steps.ts';
 import { eventStoreContract } from '../event-store.contract.ts';
 
 const MASTER = Buffer.alloc(32, 5);
+const of = (psuId: string, at = 1_700_000_000): SealedFor => ({ psuId, retention: 'request', at });
 
 /** One node over a log and records that it shares with the others. */
 const node = (store: EventStore, records: SharedRecords) => {
@@ -51,8 +55,8 @@ describe('the keys of PSUs that nodes share', () => {
     const nodes = Array.from({ length: 16 }, open);
     const texts = await Promise.all(
       nodes.map(async ({ keys }, index) => {
-        await keys.prepare(['psu-1']);
-        return keys.seal('psu-1', `by ${index}`, 'a place');
+        await keys.prepare([of('psu-1')]);
+        return keys.seal(of('psu-1'), `by ${index}`, 'a place');
       }),
     );
     for (const { keys } of nodes)
@@ -73,7 +77,7 @@ describe('the keys of PSUs that nodes share', () => {
       },
     };
     const late = node(store, slow);
-    const preparing = late.keys.prepare(['psu-1']);
+    const preparing = late.keys.prepare([of('psu-1')]);
     await asked.promise;
     await open().enrol('d-1', 'psu-1');
     const followed = firstValueFrom(late.store.follow(0));
@@ -107,8 +111,8 @@ describe('the keys of PSUs that nodes share', () => {
     const write = async () => {
       for (let n = 0; n < pages; n += 1) {
         const psuId = `psu-${n}`;
-        await writer.keys.prepare([psuId]);
-        const sealed = writer.keys.seal(psuId, 'something', 'a place');
+        await writer.keys.prepare([of(psuId)]);
+        const sealed = writer.keys.seal(of(psuId), 'something', 'a place');
         const events = Array.from({ length: size }, () => newEvent({ data: JSON.stringify({ psuId }), sealed }));
         await store.append(`written-${n}`, events, -1);
       }
@@ -150,8 +154,8 @@ describe('the keys of PSUs that nodes share', () => {
     const { records, store } = world();
     let now = 1;
     const keys = sharedPsuKeys(records, MASTER, { now: () => now });
-    await keys.prepare(['psu-1']);
-    const text = keys.seal('psu-1', 'something', 'a place');
+    await keys.prepare([of('psu-1')]);
+    const text = keys.seal(of('psu-1'), 'something', 'a place');
     await store.append('written-1', [newEvent({ data: '{"psuId":"psu-1"}', sealed: text })], -1);
     const opened = async () => {
       await keys.keysFirst(store).read('written-1');
@@ -177,11 +181,11 @@ describe('the keys of PSUs that nodes share', () => {
       },
     };
     const { keys } = node(inMemoryEventStore(), spied);
-    await keys.prepare(['psu-alice']);
+    await keys.prepare([of('psu-alice')]);
     expect(written).toHaveLength(2);
     expect(written.join()).not.toContain('alice');
-    await expect(sharedPsuKeys(records, Buffer.alloc(32, 6)).prepare(['psu-alice'])).rejects.toThrow();
-    await open().keys.prepare(['psu-alice']);
+    await expect(sharedPsuKeys(records, Buffer.alloc(32, 6)).prepare([of('psu-alice')])).rejects.toThrow();
+    await open().keys.prepare([of('psu-alice')]);
   });
 
   test('that were erased open nothing and seal nothing, at a node that had not used them', async () => {
@@ -193,6 +197,52 @@ describe('the keys of PSUs that nodes share', () => {
     const state = await reader.load(device, 'd-1');
     if (state.status !== 'active') throw new Error(state.status);
     expect(deviceEvents.open('DeviceRegistered', state.sealed as never, reader.keys)).toBeNull();
-    await expect(reader.keys.prepare(['psu-1'])).rejects.toThrow(KeyErased);
+    await expect(reader.keys.prepare([of('psu-1')])).rejects.toThrow(KeyErased);
+  });
+
+  test('are one record for each PSU: erased with one call, for ever, and at once where a node is told', async () => {
+    const { records, open } = world();
+    const [one, other] = [open(), open()];
+    const [first, later] = [of('psu-1'), of('psu-1', 1_703_000_000)];
+    await one.keys.prepare([first, later]);
+    await other.keys.prepare([first, later]);
+    const textOf = (subject: SealedFor) => ({
+      psuId: 'psu-1',
+      version: 1,
+      context: 'a place',
+      text: one.keys.seal(subject, 'something', 'a place'),
+    });
+    const [text, next] = [textOf(first), textOf(later)];
+    expect(other.keys.open(next)).toBe('something');
+
+    await one.keys.destroy([{ psuId: 'psu-1', name: 'request.2023-11' }]);
+    other.keys.forget('psu-1', ['request.2023-11']);
+    for (const { keys } of [one, other]) {
+      expect([keys.open(text), keys.open(next), keys.eventKey(text)]).toEqual([null, 'something', null]);
+      await keys.prepare([first]);
+      expect(() => keys.seal(first, 'again', 'a place')).toThrow(KeyErased);
+    }
+
+    other.keys.forget('psu-1', 'all');
+    expect(other.keys.open(next)).toBeNull();
+    // What the record still holds does not come back.
+    await expect(other.keys.prepare([later])).rejects.toThrow(KeyErased);
+    await one.keys.erase('psu-1');
+    expect(one.keys.open(next)).toBeNull();
+    const fresh = open();
+    await expect(fresh.keys.prepare([later])).rejects.toThrow(KeyErased);
+    expect(await records.read(recordOfPsuKey('psu-1'))).toBeNull();
+  });
+
+  test('of a record of older versions stay, beside those that are made now', async () => {
+    const { records, open } = world();
+    const master = createSecretKey(MASTER);
+    await records.write(recordOfPsuKey('psu-1'), newWrappedKey(master, 'psu-1', 'all.-'), -1);
+    const [one, other] = [open(), open()];
+    await one.keys.prepare([of('psu-1')]);
+    const text = one.keys.seal(of('psu-1'), 'something', 'a place');
+    await other.keys.prepare([of('psu-1')]);
+    expect(other.keys.open({ psuId: 'psu-1', version: 1, context: 'a place', text })).toBe('something');
+    expect(Object.keys(JSON.parse((await records.read(recordOfPsuKey('psu-1')))?.text ?? ''))).toEqual(['all.-', 'request.2023-11']);
   });
 });

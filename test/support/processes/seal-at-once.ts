@@ -6,5 +6,7 @@ const PSUS = 100;
 const [file = '', master = '', moment = ''] = process.argv.slice(2);
 const keys = psuKeys(file, Buffer.from(master, 'hex'));
 while (Date.now() < Number(moment));
-const texts = Array.from({ length: PSUS }, (_, n) => keys.seal(`psu-${n}`, 'a secret', 'a place'));
+const texts = Array.from({ length: PSUS }, (_, n) =>
+  keys.seal({ psuId: `psu-${n}`, retention: 'request', at: 1_700_000_000 }, 'a secret', 'a place'),
+);
 writeSync(1, `${JSON.stringify(texts)}\n`);

@@ -1,0 +1,208 @@
+import { type Observable, of, Subscription } from 'rxjs';
+import type { EventStore, Page, StoredEvent } from '../../domain/ports/event-store.ts';
+import { checkpointText } from '../../evidence/checkpoint.ts';
+import { leafHash, leafOf } from '../../evidence/leaf.ts';
+import { signNote } from '../../evidence/note.ts';
+import type { NoteSigner } from '../../evidence/note-key.ts';
+import { consistencyProof } from '../../evidence/tree.ts';
+import { inTurn } from '../push/in-turn.ts';
+import { compared } from './checked.ts';
+import type { Chain, Kept, Standing } from './checkpoints.ts';
+import type { Cosigned, Witnesses } from './cosigning.ts';
+import { EvidenceDiffers } from './evidence-differs.ts';
+import type { GrowingTiles } from './tiles.ts';
+
+// Facts are hashed a moment after they came, some at a time: whoever waits for a commit goes first.
+const HASH_SOON_MS = 10;
+const HASHED_AT_ONCE = 256;
+// So many may wait; of the past this is a page.
+const MOST_WAITING = 1000;
+// Facts that come after a rest get their checkpoint at once, but together.
+const GATHER_MS = 50;
+// The rest of the time is for publishing.
+const IN_TIME = 0.9;
+const COSIGN_MS = 10_000;
+
+/** What a keeper is made with. */
+export interface Keeping {
+  store: Pick<EventStore, 'follow'>;
+  tiles: GrowingTiles;
+  chain: Chain;
+  signer: NoteSigner;
+  /** A checkpoint is published this often while facts come. */
+  checkpointMs: number;
+  /** Whether it is for this process to publish; always if not given. */
+  onDuty?: Observable<boolean> | undefined;
+  witnesses?: Witnesses | undefined;
+  /** Is told of every checkpoint whose tree is here. */
+  onStanding?: (kept: Kept) => void;
+  onFault(what: string, error: unknown): void;
+}
+
+/** The evidence log of a process, growing. */
+export interface Keeper {
+  /** Resolves when what was hashed is kept, and published where that is for this process. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Follows the log, adds each fact to the tree, and publishes: the tree is kept, then the checkpoint is written behind the one that was seen,
+ * and it counts when that has succeeded. Any number of processes may publish: their trees are the same, and of two that write at once one
+ * succeeds and the other compares. A tree that is not what was published ends it: nothing is signed any more.
+ */
+export const keepEvidence = (deps: Keeping): Keeper => {
+  const { store, tiles, chain, signer, checkpointMs, onDuty = of(true), witnesses, onStanding, onFault } = deps;
+  const alone = inTurn(1);
+  const following = new Subscription();
+  let waiting: StoredEvent[] = [];
+  let seen = tiles.position();
+  let kept: Kept | null = null;
+  // Whether what is published was found to be the same as the tree: nothing is written behind it before.
+  let isSame = false;
+  let isOnDuty = false;
+  let ended = false;
+  let hashing: NodeJS.Timeout | undefined;
+  let publishing: NodeJS.Timeout | undefined;
+  let cosigning: NodeJS.Timeout | undefined;
+  let published = Number.NEGATIVE_INFINITY;
+  let asked = Number.NEGATIVE_INFINITY;
+  let duty: Subscription | undefined;
+
+  const hash = (most: number) => {
+    const events = waiting.slice(0, most);
+    waiting = waiting.slice(most);
+    for (const event of events) tiles.append(leafHash(leafOf(event)), event.position);
+  };
+
+  const hashSome = () => {
+    hash(HASHED_AT_ONCE);
+    hashing = waiting.length > 0 ? setTimeout(hashSome).unref() : undefined;
+  };
+
+  const take = ({ events, position, caughtUp }: Page) => {
+    for (const event of events) waiting.push(event);
+    seen = position;
+    if (waiting.length >= MOST_WAITING) hash(waiting.length);
+    else if (waiting.length > 0) hashing ??= setTimeout(hashSome, HASH_SOON_MS).unref();
+    if (caughtUp) duty ??= onDuty.subscribe(beOnDuty);
+    publishSoon();
+  };
+
+  const beOnDuty = (ours: boolean) => {
+    isOnDuty = ours;
+    publishSoon();
+  };
+
+  const isAllPublished = () => isSame && (kept?.standing.newest.size ?? 0) === tiles.leaves() + waiting.length;
+  const isAllCosigned = () => witnesses === undefined || kept?.standing.cosigned?.size === kept?.standing.newest.size;
+
+  const publishSoon = () => {
+    if (ended || publishing !== undefined || isAllPublished()) return;
+    const due = published + IN_TIME * checkpointMs - performance.now();
+    publishing = setTimeout(publishNext, Math.max(Math.min(GATHER_MS, checkpointMs), due)).unref();
+  };
+
+  const publishNext = async () => {
+    published = performance.now();
+    await alone(publish).catch(failed);
+    publishing = undefined;
+    publishSoon();
+    cosignSoon();
+  };
+
+  const publish = async () => {
+    if (ended) return;
+    hash(waiting.length);
+    tiles.keep(seen);
+    // What others publish is learnt from the record; what this process did is known.
+    if (!isSame || !isOnDuty) await look();
+    if (!isSame || !isOnDuty || tiles.size() <= (kept?.standing.newest.size ?? 0)) return;
+    await write(withCheckpoint(tiles.size()));
+  };
+
+  const withCheckpoint = (size: number): Standing => {
+    const root = tiles.rootAt(size);
+    const at = Date.now();
+    const note = signNote(checkpointText({ origin: signer.verifierKey.name, size, root }), [signer]);
+    const next = { newest: { note, size, root, at }, position: tiles.positionOf(size - 1) as number };
+    if (witnesses === undefined) return { ...next, ...UNWITNESSED };
+    const { cosigned, unwitnessedSince, witnesses: by } = kept?.standing ?? UNWITNESSED;
+    return { ...next, cosigned, unwitnessedSince: unwitnessedSince ?? at, witnesses: by };
+  };
+
+  const write = async (next: Standing) => {
+    const written = await chain.write(next, kept);
+    if (written === null) return look();
+    kept = written;
+    onStanding?.(written);
+  };
+
+  /** Goes on from what is published, once it was compared with the tree. */
+  const look = async () => {
+    kept = await chain.newest();
+    isSame = kept === null || compared(kept.standing, tiles);
+    if (kept !== null && isSame) onStanding?.(kept);
+  };
+
+  const cosignSoon = () => {
+    if (ended || cosigning !== undefined || isAllCosigned()) return;
+    const due = asked + COSIGN_MS - performance.now();
+    cosigning = setTimeout(cosignNext, Math.max(0, due)).unref();
+  };
+
+  const cosignNext = async () => {
+    asked = performance.now();
+    await (isOnDuty ? cosign() : alone(look)).catch(failed);
+    cosigning = undefined;
+    cosignSoon();
+  };
+
+  const cosign = async () => {
+    const newest = kept?.standing.newest;
+    if (witnesses === undefined || newest === undefined || !isSame) return;
+    const began = Date.now();
+    const { by, note } = await witnesses.ask(newest, (older) => consistencyProof(older, newest.size, tiles.hashAt));
+    if (by.length > 0)
+      await alone(async () => ended || kept === null || write(withCosignatures(kept.standing, newest, { by, note, began })));
+  };
+
+  const failed = (error: unknown) => {
+    // Where the store or the disk is away for a while, what became of a write is seen at the next one.
+    if (error instanceof EvidenceDiffers) halt(error);
+    else onFault('evidence log', error);
+  };
+
+  const halt = (error: Error) => {
+    end();
+    tiles.stop(error.message);
+    onFault('evidence log', error);
+  };
+
+  const end = () => {
+    ended = true;
+    following.unsubscribe();
+    duty?.unsubscribe();
+    for (const timer of [hashing, publishing, cosigning]) clearTimeout(timer);
+  };
+
+  following.add(store.follow(seen).subscribe({ next: take, error: halt }));
+
+  return {
+    async stop() {
+      if (ended) return;
+      following.unsubscribe();
+      await alone(publish).catch(failed);
+      end();
+    },
+  };
+};
+
+const UNWITNESSED: Omit<Standing, 'newest' | 'position'> = { cosigned: null, unwitnessedSince: null, witnesses: {} };
+
+/** What is published, with what witnesses have said of one of its checkpoints. */
+const withCosignatures = (standing: Standing, of: Standing['newest'], { by, note, began }: Cosigned & { began: number }): Standing => {
+  const at = Date.now();
+  const witnesses = { ...standing.witnesses, ...Object.fromEntries(by.map((name) => [name, at])) };
+  if (note === null || of.size <= (standing.cosigned?.size ?? -1)) return { ...standing, witnesses };
+  return { ...standing, cosigned: { ...of, note, at }, unwitnessedSince: standing.newest.size === of.size ? null : began, witnesses };
+};

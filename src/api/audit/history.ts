@@ -1,0 +1,79 @@
+import * as z from 'zod';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { EventStore } from '../../domain/ports/event-store.ts';
+import type { Sealer } from '../../domain/ports/sealer.ts';
+import type { AuditIndex } from '../../projections/audit-runner.ts';
+import { type FactPlace, findFacts, findTerm, type Span, TERM_KINDS } from '../../projections/audit-search.ts';
+import { json } from '../reply.ts';
+import type { Route } from '../route.ts';
+import type { MakeReading } from './auditor.ts';
+import { fact, makeFactOf, readFacts } from './fact.ts';
+import { moment, type Now, orElse, page, pageOf, spanOf, withOneMore } from './span.ts';
+import { SUBJECTS, subject, subjectOf } from './subject.ts';
+
+interface Deps {
+  reading: MakeReading;
+  store: EventStore;
+  sealer: Sealer;
+  auditIndex: AuditIndex;
+  clock: Clock;
+}
+
+const between = {
+  from: moment.optional().describe('only facts behind this moment'),
+  to: moment.optional().describe('only facts up to this moment'),
+};
+const facts = { facts: z.array(fact), next: z.string().nullable() };
+
+/** A value as the index holds it. */
+const value = z.string().min(1).max(256);
+const filters = Object.fromEntries(TERM_KINDS.map((kind) => [kind, value.optional()])) as Record<
+  (typeof TERM_KINDS)[number],
+  z.ZodOptional<typeof value>
+>;
+
+/** The facts of one subject, and the facts that are found by what they say. */
+export const historyRoutes = ({ reading, store, sealer, auditIndex: { rows }, clock }: Deps): Route[] => {
+  const factOf = makeFactOf(sealer);
+  const factsIn = async (terms: readonly number[], query: z.output<z.ZodObject<typeof between & typeof page>>, now: Now) => {
+    const whole = spanOf(query, now.head);
+    const span: Span = {
+      ...whole,
+      after: Math.max(whole.after, orElse(query.from, 0, now)),
+      until: Math.min(whole.until, orElse(query.to, whole.until, now)),
+    };
+    const { items, next } = pageOf(findFacts(rows, terms, withOneMore(span)), whole, ({ position }: FactPlace) => position);
+    return { facts: (await readFacts(store, items)).map(factOf), next };
+  };
+
+  const histories = SUBJECTS.map(({ kind, plural }) =>
+    reading({
+      path: `/${plural}/{id}/history`,
+      summary: `Every fact of a ${kind}, the oldest first: who, when, why, and what was shown`,
+      query: { ...between, ...page },
+      answers: { 200: z.object({ subject, ...facts }) },
+      errors: ['not_found'],
+      async answer({ query, params, head }) {
+        const now = { rows, head, at: clock() };
+        const { id, term } = subjectOf(kind, params, now);
+        return json(200, { subject: { kind, id }, ...(await factsIn([term], query, now)) });
+      },
+    }),
+  );
+
+  const search = reading({
+    path: '/events',
+    summary: 'The facts that have all of this, the oldest first',
+    query: { ...filters, ...between, ...page },
+    answers: { 200: z.object(facts) },
+    async answer({ query, head }) {
+      const asked = TERM_KINDS.flatMap((kind) => (query[kind] === undefined ? [] : [findTerm(rows, kind, query[kind])]));
+      const terms = asked.filter((term) => term !== undefined);
+      const now = { rows, head, at: clock() };
+      // What no fact has, no fact has together with anything else.
+      if (terms.length < asked.length) return json(200, { facts: [], next: null });
+      return json(200, await factsIn(terms, query, now));
+    },
+  });
+  return [...histories, search];
+};

@@ -1,0 +1,131 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { copyDurably, writeDurably } from '../adapters/durable-files.ts';
+import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
+import { logKeyIn, logKeyInPem } from '../adapters/evidence/log-key.ts';
+import { masterKey } from '../adapters/keys/master-key.ts';
+import { snapshotOf } from '../adapters/sqlite-snapshot.ts';
+import type { Config } from '../config.ts';
+import { logSigner } from '../evidence/note-key.ts';
+import { evidenceFileOf, logKeyFileOf } from '../serve/evidence.ts';
+import { nothingOpened } from '../serve/opened.ts';
+import { CommandFailed } from './command-failed.ts';
+import type { ImportOutput } from './import-devices.ts';
+import { bytesIn, describeFile, MANIFEST, type Manifest, mayBackUp } from './manifest.ts';
+import { progressOfBytes, sayTo } from './progress.ts';
+
+const MASTER_KEY = 'keys/master.key';
+
+/**
+ * Copies the log, its archive, the evidence log and the keys to a new folder, also while an engine runs. What is copied fits together: the log as
+ * it was at one moment, with every key that it needs, and an evidence log that is not ahead of it. The master key, without which nobody can
+ * open the others, goes along only where that is wanted.
+ */
+export const backup = async (
+  config: Config,
+  { folder, withMasterKey }: { folder: string; withMasterKey: boolean },
+  output: ImportOutput,
+): Promise<void> => {
+  const { dataDir } = config;
+  const inData = (name: string) => join(dataDir, name);
+  const inCluster = config.store.kind === 'kurrentdb';
+  if (!inCluster && !existsSync(inData('log.sqlite'))) throw new CommandFailed(`there is no log in ${dataDir}`);
+  await emptyFolder(folder);
+  const files = [basename(evidenceFileOf(config)), ...(inCluster ? [] : ['log.sqlite', 'archive/log.sqlite'])];
+  const copied = await copySnapshots(config, { folder, names: files.filter((name) => existsSync(inData(name))) }, output);
+  // Behind the log: a key is kept before the first event that it seals.
+  const keys = await copyKeys(config, folder);
+  if (withMasterKey) await copyDurably(config.keys.masterFile, join(folder, MASTER_KEY));
+
+  const names = [...copied, ...keys, ...(withMasterKey ? [MASTER_KEY] : [])];
+  const manifest: Manifest = {
+    ...{ countersign: 'backup', version: 1, createdAt: new Date().toISOString() },
+    head: inCluster ? null : await headOf(join(folder, 'log.sqlite')),
+    logKey: inCluster ? null : await logKeyOf(config),
+    masterKey: withMasterKey,
+    files: await Promise.all(names.map((name) => describeFile(folder, name))),
+  };
+  await writeDurably(folder, MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
+  summarize(manifest, output);
+};
+
+const summarize = ({ head, files, masterKey }: Manifest, output: ImportOutput): void => {
+  const bytes = bytesIn(files);
+  const lines = [
+    `${files.length} files, ${(bytes / 1e6).toFixed(1)} MB${head === null ? '' : `: the log up to ${head}`}`,
+    ...(head === null ? ['the log, and the keys that are beside it, are in the cluster: back that up in its own way'] : []),
+    masterKey
+      ? 'the master key is among them: whoever has this folder can open everything'
+      : 'the master key is not among them, and without it nobody can open the others: keep it elsewhere',
+  ];
+  sayTo(output)(lines.join('\n'), { backup: { head, files: files.length, bytes, master_key: masterKey } });
+};
+
+const emptyFolder = async (folder: string): Promise<void> => {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (readdirSync(folder).length > 0) throw new CommandFailed(`${folder} is not empty`);
+};
+
+/**
+ * Copies what stands in databases, all as it is now. They come in this order: a checkpoint is of facts that stand in the log, and what was taken
+ * out of the log stands in the archive before.
+ */
+const copySnapshots = async (
+  { dataDir }: Config,
+  { folder, names }: { folder: string; names: readonly string[] },
+  output: ImportOutput,
+): Promise<readonly string[]> => {
+  const opened = nothingOpened();
+  try {
+    const snapshots = names.map((name) => ({ name, ...opened.keep(snapshotOf(join(dataDir, name))) }));
+    const tell = progressOfBytes('copied', bytesIn(snapshots), output);
+    let before = 0;
+    for (const { name, bytes, copyTo } of snapshots) {
+      await mkdir(dirname(join(folder, name)), { recursive: true, mode: 0o700 });
+      await copyTo(join(folder, name), (done) => tell(before + done));
+      before += bytes;
+    }
+    return names;
+  } finally {
+    await opened.closeAll();
+  }
+};
+
+/** Copies all keys but the master key. */
+const copyKeys = async (config: Config, folder: string): Promise<readonly string[]> => {
+  const dir = join(config.dataDir, 'keys');
+  if (!existsSync(dir)) return [];
+  const isMaster = (name: string) => resolve(dir, name) === config.keys.masterFile || `keys/${name}` === MASTER_KEY;
+  const names = readdirSync(dir).filter((name) => mayBackUp(`keys/${name}`) && !IN_PASSING.test(name) && !isMaster(name));
+  const databases = names.filter((name) => name.endsWith('.sqlite')).map((name) => `keys/${name}`);
+  const others = names.filter((name) => !name.endsWith('.sqlite')).map((name) => `keys/${name}`);
+  await mkdir(join(folder, 'keys'), { recursive: true, mode: 0o700 });
+  await copySnapshots(config, { folder, names: databases }, { print: () => undefined, progress: null });
+  for (const name of others) await copyDurably(join(config.dataDir, name), join(folder, name));
+  return [...databases, ...others];
+};
+
+// What a database or a writer has beside the file for as long as it is at work.
+const IN_PASSING = /(-wal|-shm|-journal|\.lock|\.\d+)$/;
+
+/** What the checkpoints of the evidence log are verified with; null where none is kept, or its key cannot be opened here. */
+const logKeyOf = async (config: Config): Promise<string | null> => {
+  const { dataDir, evidence, keys } = config;
+  const made = logKeyFileOf(dataDir);
+  if (!existsSync(evidenceFileOf(config))) return null;
+  if (evidence.keyFile === null && !(existsSync(made) && existsSync(keys.masterFile))) return null;
+  const key =
+    evidence.keyFile === null ? logKeyIn(made, masterKey(keys.masterFile, { create: false })) : await logKeyInPem(evidence.keyFile);
+  return logSigner(evidence.origin, key).verifierKey.text;
+};
+
+/** Where the log in a file ends. */
+const headOf = async (file: string): Promise<number> => {
+  const log = sqliteEventReader(file);
+  try {
+    return await log.head();
+  } finally {
+    await log.close();
+  }
+};

@@ -1,0 +1,4 @@
+/** A text that does not have the form that its format asks for. */
+export class Malformed extends Error {
+  override name = 'Malformed';
+}

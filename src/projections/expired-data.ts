@@ -1,0 +1,89 @@
+import type { Rows } from '../domain/ports/rows.ts';
+import { monthOf, type Retention } from '../domain/psu/retention.ts';
+
+/** How many days each kind of data is kept. */
+export type RetentionDays = Readonly<Record<`${Retention}Days`, number>>;
+
+/** A key whose time is over; what older versions have sealed with the only key of a PSU is of the retention `all`. */
+export interface ExpiredKey {
+  psuId: string;
+  retention: Retention | 'all';
+  period: string;
+}
+
+const PAGE = 500;
+const DAY_SECONDS = 86_400;
+
+// What is kept of a consent itself has the consent's name in the place of a psuId, which holds no space.
+const OF_CONSENT = `psu_id like 'consent %'`;
+const OF_PSU = `instr(psu_id, ' ') = 0`;
+const CONSENT_OVER = `exists (
+  select 1 from consent where consent_id = substr(sealing_key.psu_id, 9) and status in ('rejected', 'revoked', 'expired') and status_at <= ?2
+)`;
+const NO_CONSENT = `not exists (
+  select 1 from consent where psu_id = sealing_key.psu_id and (status not in ('rejected', 'revoked', 'expired') or status_at > ?2)
+) and not exists (
+  select 1 from consent_authoriser join consent using (consent_id) where consent_authoriser.psu_id = sealing_key.psu_id
+  and (status not in ('rejected', 'revoked', 'expired') or status_at > ?2)
+)`;
+const NO_DEVICE = `not exists (select 1 from device where psu_id = sealing_key.psu_id)
+  and not exists (select 1 from device_data where psu_id = sealing_key.psu_id and last_at > ?1)`;
+
+/** The keys whose time is over at a moment, a page at a time: those of nobody who is erased, for whom they are gone. */
+export function* expiredKeys(rows: Rows, at: number, days: RetentionDays): Generator<readonly ExpiredKey[]> {
+  const before = (retention: Retention) => at - days[`${retention}Days`] * DAY_SECONDS;
+  // A month is over when the next one has begun.
+  for (const retention of ['request', 'delivery'] as const)
+    yield* keysOf(rows, { from: `${retention}.`, to: `${retention}.${monthOf(before(retention))}` });
+  const moments = [before('device'), before('consent')] as const;
+  yield* keysOf(rows, { ...startingWith('device'), where: NO_DEVICE, moments });
+  yield* keysOf(rows, { ...startingWith('consent'), where: `${OF_PSU} and ${NO_CONSENT}`, moments });
+  yield* keysOf(rows, { ...startingWith('consent'), where: `${OF_CONSENT} and ${CONSENT_OVER}`, moments });
+  yield* keysOf(rows, { ...startingWith('all'), where: `${OF_PSU} and ${NO_CONSENT} and ${NO_DEVICE}`, moments });
+  yield* keysOf(rows, { ...startingWith('all'), where: `${OF_CONSENT} and ${CONSENT_OVER}`, moments });
+}
+
+// The character behind the dot.
+const startingWith = (retention: string) => ({ from: `${retention}.`, to: `${retention}/` });
+
+interface Wanted {
+  from: string;
+  to: string;
+  where?: string;
+  moments?: readonly [devicesBefore: number, consentsBefore: number];
+}
+
+function* keysOf(rows: Rows, { from, to, where = 'true', moments = [0, 0] }: Wanted): Generator<readonly ExpiredKey[]> {
+  let last = { psuId: '', name: from };
+  for (;;) {
+    const page = rows.all<typeof last & { isOver: 0 | 1 }>(
+      `select psu_id as psuId, name, coalesce(${where}, 0) as isOver from sealing_key
+       where (name, psu_id) > (?3, ?4) and name < ?5 order by name, psu_id limit ${PAGE}`,
+      ...moments,
+      ...[last.name, last.psuId, to],
+    );
+    yield page.filter(({ isOver }) => isOver === 1).map(keyIn);
+    const end = page.at(-1);
+    if (end === undefined) return;
+    last = end;
+  }
+}
+
+const keyIn = ({ psuId, name }: { psuId: string; name: string }): ExpiredKey => {
+  const [retention, period] = name.split('.') as [ExpiredKey['retention'], string];
+  return { psuId, retention, period };
+};
+
+/** The keys of these names that something of a subject is sealed with. */
+export const keysInUse = (rows: Rows, psuId: string, names: readonly string[]): readonly ExpiredKey[] =>
+  rows
+    .all<{ psuId: string; name: string }>(
+      'select psu_id as psuId, name from sealing_key where psu_id = ? and name in (select value from json_each(?))',
+      psuId,
+      JSON.stringify(names),
+    )
+    .map(keyIn);
+
+/** The keys that have expired since a moment: a process that died may have left them. */
+export const latelyExpired = (rows: Rows, since: number): readonly { psuId: string; name: string }[] =>
+  rows.all('select psu_id as psuId, name from lately_expired where at > ?', since);

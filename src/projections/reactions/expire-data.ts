@@ -1,0 +1,75 @@
+import type { Decide } from '../../domain/decide.ts';
+import type { Clock, Ids } from '../../domain/ports/clock.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
+import type { SealingKeys } from '../../domain/ports/sealer.ts';
+import { expire, keyNameOf, psu } from '../../domain/psu/decider.ts';
+import { type ExpiredKey, expiredKeys, latelyExpired, type RetentionDays } from '../expired-data.ts';
+import type { Reaction } from './runner.ts';
+
+const NAME = 'expire-data';
+const DAY_SECONDS = 86_400;
+// What failed is tried again after this.
+const AGAIN_SECONDS = 600;
+const REDONE_SECONDS = 30 * DAY_SECONDS;
+const AT_ONCE = 32;
+
+interface Deps {
+  decide: Decide;
+  rows: Rows;
+  sealer: SealingKeys;
+  clock: Clock;
+  ids: Ids;
+}
+
+/** Time → PsuDataExpired, and the key is destroyed. Once a day, and at the start. */
+export const expireData = (deps: Deps, days: RetentionDays): Reaction => {
+  let next = 0;
+  return {
+    name: NAME,
+    after: [],
+    due() {
+      const at = deps.clock();
+      if (at < next) return [];
+      const act = async () => {
+        next = at + AGAIN_SECONDS;
+        await destroyExpired(deps, days);
+        next = at + DAY_SECONDS;
+      };
+      return [{ key: NAME, act }];
+    },
+  };
+};
+
+/** Records for each key that its time is over, then destroys it. Gives how many there were. */
+export const destroyExpired = async (deps: Deps, days: RetentionDays): Promise<number> => {
+  const { rows, sealer, clock } = deps;
+  // A fact whose key is still there is of a process that died in between.
+  const left = latelyExpired(rows, clock() - REDONE_SECONDS);
+  if (left.length > 0) await sealer.destroy(left);
+  let count = 0;
+  for (const keys of expiredKeys(rows, clock(), days)) {
+    // Everybody else gets a turn between two pages.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    for (let at = 0; at < keys.length; at += AT_ONCE) await expireAll(deps, keys.slice(at, at + AT_ONCE));
+    count += keys.length;
+  }
+  return count;
+};
+
+const expireAll = async (deps: Deps, keys: readonly ExpiredKey[]): Promise<void> => {
+  await recordExpired(deps, keys, { reaction: NAME, causationId: null });
+  await deps.sealer.destroy(keys.map((key) => ({ psuId: key.psuId, name: keyNameOf(key) })));
+};
+
+/** Records of each key that its time is over. */
+export const recordExpired = (
+  { decide, clock, ids }: Pick<Deps, 'decide' | 'clock' | 'ids'>,
+  keys: readonly ExpiredKey[],
+  { reaction, causationId }: { reaction: string; causationId: string | null },
+): Promise<unknown> =>
+  Promise.all(
+    keys.map((key) => {
+      const command = { id: ids.uuid(), actor: { kind: 'engine', id: reaction } as const, correlationId: key.psuId, causationId };
+      return decide(psu, key.psuId, expire({ ...key, at: clock() }), command);
+    }),
+  );

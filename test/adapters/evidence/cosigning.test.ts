@@ -1,0 +1,128 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
+import { type Witnesses, witnessesOf } from '../../../src/adapters/evidence/cosigning.ts';
+import { NoCosignature, type WitnessClient } from '../../../src/adapters/evidence/witness-client.ts';
+import { evidenceCheck } from '../../../src/api/operator/readiness.ts';
+import { openCheckpoint } from '../../../src/evidence/checkpoint.ts';
+import { partsOfNote, signatureLines } from '../../../src/evidence/note.ts';
+import { parseVerifierKey, witnessSigner } from '../../../src/evidence/note-key.ts';
+import { covered, freshFile, type KeptLog, keepLog, record, until } from './keeping.ts';
+
+const kept: KeptLog[] = [];
+const stopAll = async () => {
+  for (const one of kept.splice(0)) await one.stop();
+};
+afterEach(stopAll);
+const keep = (...args: Parameters<typeof keepLog>): KeptLog => {
+  const one = keepLog(...args);
+  kept.push(one);
+  return one;
+};
+
+/** A witness that cosigns whatever it is brought, while it is there. */
+const willing = (name: string) => {
+  const signer = witnessSigner(name, generateKeyPairSync('ed25519').privateKey, () => 1_795_000_000);
+  const state = { isThere: true, asked: 0 };
+  const client: WitnessClient = {
+    name,
+    async cosign({ note }) {
+      state.asked += 1;
+      if (!state.isThere) throw new NoCosignature('refused', `${name} answered 500`);
+      return signatureLines(partsOfNote(note).text, [signer]);
+    },
+  };
+  return { client, state, key: signer.verifierKey };
+};
+
+const CHECKPOINT = { note: 'x/y\n1\nAAAA\n\n— x/y AAAAAAAA\n', size: 1, root: Buffer.alloc(32) };
+
+describe('witnesses', () => {
+  const world = (quorum: number) => {
+    const [one, two] = [willing('w1.example'), willing('w2.example')];
+    const faults: string[] = [];
+    const clock = { now: 0 };
+    const witnesses = witnessesOf([one.client, two.client], { quorum, onFault: (what) => faults.push(what), nowMs: () => clock.now });
+    return { one, two, faults, clock, ask: (checkpoint = CHECKPOINT) => witnesses.ask(checkpoint, () => []) };
+  };
+
+  test('are asked once for a checkpoint, and make a note when they are as many as are wanted', async () => {
+    const { one, two, ask } = world(2);
+    const { by, note } = await ask();
+    expect(by.toSorted()).toEqual(['w1.example', 'w2.example']);
+    expect(note?.split('\n').filter((line) => line.startsWith('— w'))).toHaveLength(2);
+    expect(await ask()).toEqual({ by: [], note });
+    expect([one.state.asked, two.state.asked]).toEqual([1, 1]);
+  });
+
+  test('that fail are left alone for longer each time, and asked again then', async () => {
+    const { one, two, faults, clock, ask } = world(2);
+    two.state.isThere = false;
+    expect(await ask()).toEqual({ by: ['w1.example'], note: null });
+    const rests: number[] = [];
+    for (let failures = 1; failures <= 6; failures += 1) {
+      const [began, asked] = [clock.now, two.state.asked];
+      while (two.state.asked === asked) {
+        clock.now += 10_000;
+        await ask();
+      }
+      rests.push((clock.now - began) / 1000);
+    }
+    expect(rests).toEqual([20, 40, 80, 160, 300, 300]);
+    expect(new Set(faults)).toEqual(new Set(['witness w2.example']));
+    two.state.isThere = true;
+    clock.now += 300_000;
+    expect((await ask()).note).not.toBeNull();
+    expect(one.state.asked).toBe(1);
+  });
+});
+
+describe('a kept log', () => {
+  test('has its newest cosigned checkpoint beside the newest, and none any more without witnesses', async () => {
+    const store = inMemoryEventStore();
+    const { client, key } = willing('w1.example');
+    const file = freshFile();
+    const one = keep(store, { file, witnesses: witnessesOf([client], { quorum: 1, onFault: () => undefined }) });
+    await record(store, 5);
+    await until(async () => (await one.evidence.cosigned()) !== null);
+    const cosigned = (await one.evidence.cosigned())?.note as string;
+    const trust = { log: parseVerifierKey(one.evidence.verifierKey), witnesses: [key], quorum: 1 };
+    expect(openCheckpoint(cosigned, trust).cosignatures).toMatchObject([{ name: 'w1.example', at: 1_795_000_000 }]);
+    expect(Object.keys(one.evidence.state().witnesses)).toEqual(['w1.example']);
+    await stopAll();
+    const without = keep(store, { file });
+    await record(store, 1);
+    await covered(without, 6);
+    expect([await without.evidence.cosigned(), without.evidence.state()]).toEqual([
+      null,
+      { fault: null, size: 6, published: { size: 6, at: expect.any(Number) }, unwitnessedSince: null, witnesses: {} },
+    ]);
+  });
+
+  test('gives receipts with cosignatures where the cosigned checkpoint covers the fact, and else by the newest', async () => {
+    const store = inMemoryEventStore();
+    const { client } = willing('w1.example');
+    const one = keep(store, { witnesses: witnessesOf([client], { quorum: 1, onFault: () => undefined }) });
+    await record(store, 5);
+    await until(async () => (await one.evidence.cosigned()) !== null);
+    const size = (await one.evidence.cosigned())?.size as number;
+    await record(store, 6 - size);
+    await covered(one, 6);
+    expect(await one.evidence.receipt(1)).toContain('— w1.example');
+    expect(await one.evidence.receipt(6)).not.toContain('— w1.example');
+  });
+
+  test('waits for nobody: a checkpoint comes without its witnesses, and is degraded after five minutes', async () => {
+    const store = inMemoryEventStore();
+    const silent: Witnesses = { ask: () => new Promise(() => undefined) };
+    const one = keep(store, { witnesses: silent });
+    await record(store, 5);
+    await covered(one, 5);
+    await record(store, 5);
+    await covered(one, 10);
+    const state = one.evidence.state();
+    const since = state.unwitnessedSince as number;
+    expect(evidenceCheck(state, since + 299_000)).toEqual({ ok: true, facts: 10, published: 10 });
+    expect(evidenceCheck(state, since + 301_000)).toEqual({ ok: true, facts: 10, published: 10, degraded: true, unwitnessed_seconds: 301 });
+  });
+});

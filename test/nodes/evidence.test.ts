@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { openCheckpoint } from '../../src/evidence/checkpoint.ts';
+import { leafHash, leafOf } from '../../src/evidence/leaf.ts';
+import { parseVerifierKey, type VerifierKey } from '../../src/evidence/note-key.ts';
+import { hashFromTiles, tilePath, tileWidth } from '../../src/evidence/tiles.ts';
+import { consistencyProof, growing, verifyConsistency } from '../../src/evidence/tree.ts';
+import { ask, type Form, type Nodes, nodesOver, type ServedNode, until, type Way } from '../support/nodes.ts';
+
+const ORIGIN = 'countersign.test/consents';
+
+let nodes: Nodes;
+let one: ServedNode;
+let two: ServedNode;
+let tpp: Form;
+let key: VerifierKey;
+beforeAll(async () => {
+  nodes = await nodesOver({}, { nodes: 3 });
+  [one, two] = await Promise.all([nodes.serve(), nodes.serve()]);
+  tpp = await nodes.client();
+});
+afterAll(async () => {
+  await nodes.close();
+});
+
+const get = async (at: Way, path: string) => at.fetch(`${nodes.issuer}/tlog/${path}`, {});
+const textOf = async (at: Way, path: string) => (await get(at, path)).text();
+const checkpointOf = async (at: Way) => {
+  const response = await get(at, 'checkpoint');
+  return response.status === 200 ? openCheckpoint(await response.text(), { log: key }) : null;
+};
+/** Resolves when a node says that all facts are covered. */
+const coveredAt = (at: Way) => until(async () => (await checkpointOf(at))?.size === (await nodes.log()).length);
+const rootOf = async (size: number) => {
+  const tree = growing();
+  for (const event of (await nodes.log()).slice(0, size)) tree.append(leafHash(leafOf(event)));
+  return tree.root();
+};
+const hashesOf = async (at: Way, size: number) => {
+  const tiles = new Map<string, Buffer>();
+  for (let level = 0; tileWidth({ level, index: 0 }, size) > 0; level += 1)
+    for (let index = 0; tileWidth({ level, index }, size) > 0; index += 1) {
+      const response = await get(at, tilePath({ level, index, width: tileWidth({ level, index }, size) }));
+      tiles.set(`${level}/${index}`, Buffer.from(await response.arrayBuffer()));
+    }
+  return hashFromTiles((level, index) => tiles.get(`${level}/${index}`) as Buffer);
+};
+
+test('all nodes have one key, and one chain of checkpoints over one tree', async () => {
+  const keys = await Promise.all([one, two].map((node) => textOf(node, 'key')));
+  expect(keys[1]).toBe(keys[0]);
+  key = parseVerifierKey((keys[0] as string).trim());
+  expect(key.name).toBe(ORIGIN);
+  let older = { size: 0, root: await rootOf(0) };
+  for (let round = 0; round < 5; round += 1) {
+    for (const node of [one, two]) await ask(node, tpp);
+    for (const node of [one, two]) {
+      await coveredAt(node);
+      const newer = (await checkpointOf(node)) as NonNullable<Awaited<ReturnType<typeof checkpointOf>>>;
+      expect(newer.root).toEqual(await rootOf(newer.size));
+      const proof = consistencyProof(older.size, newer.size, await hashesOf(node, newer.size));
+      expect(verifyConsistency({ older: older.size, olderRoot: older.root, size: newer.size, root: newer.root, proof })).toBe(true);
+      older = newer;
+    }
+  }
+});
+
+test('another node goes on with it when the one on duty is gone', async () => {
+  const third = await nodes.serve();
+  await ask(third, tpp);
+  await Promise.all([one, two, third].map(coveredAt));
+  await one.close();
+  await ask(two, tpp);
+  await Promise.all([two, third].map(coveredAt));
+  await two.close();
+  await ask(third, tpp);
+  await coveredAt(third);
+  expect((await checkpointOf(third))?.root).toEqual(await rootOf((await nodes.log()).length));
+  expect([one, two, third].map(({ faults }) => faults)).toEqual([[], [], []]);
+});

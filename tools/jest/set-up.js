@@ -1,0 +1,8 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** One folder holds all that the tests of a run write: what stands in a test hears nothing of the end of its process. */
+export default () => {
+  process.env.TEST_FOLDER = mkdtempSync(join(tmpdir(), 'countersign-test-'));
+};
