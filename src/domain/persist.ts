@@ -3,7 +3,8 @@ import { cibaRequestEvents } from './ciba-request/events.ts';
 import { authorise, consent, ofRequest, reject } from './consent/decider.ts';
 import type { Decide, Load } from './decide.ts';
 import type { Ids } from './ports/clock.ts';
-import { KeyErased, type Sealer } from './ports/sealer.ts';
+import type { Sealer } from './ports/sealer.ts';
+import { KeyErased } from './psu/key-erased.ts';
 
 /**
  * The second append of an answer: what was recorded on the request becomes the consent's. Done by the call that answered and, if that one

@@ -7,7 +7,8 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { encrypt } from '../../src/adapters/keys/aes-gcm.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
-import { KeyErased, type Sealed, type SealedFor } from '../../src/domain/ports/sealer.ts';
+import type { Sealed, SealedFor } from '../../src/domain/ports/sealer.ts';
+import { KeyErased } from '../../src/domain/psu/key-erased.ts';
 import { openWithEventKey } from '../../src/evidence/sealed-text.ts';
 import { startProcess } from '../support/child-process.ts';
 
@@ -233,6 +234,17 @@ describe('the keys', () => {
       for (const [n, text] of (lines[0] as string[]).entries()) expect(keys.open(sealed(text, { psuId: `psu-${n}` }))).toBe('a secret');
     keys.close();
   }, 30_000);
+
+  test('that another process has made since are looked for', () => {
+    const file = newFile();
+    const [one, other] = [psuKeys(file, MASTER), psuKeys(file, MASTER)];
+    const [november, december] = [of('psu-1'), of('psu-1', 1_702_000_000)];
+    expect(other.open(sealed(one.seal(november, 'in November', 'a place')))).toBe('in November');
+    const text = one.seal(december, 'in December', 'a place');
+    expect(other.open(sealed(text))).toBe('in December');
+    expect(other.eventKey(sealed(text))).not.toBeNull();
+    for (const keys of [one, other]) keys.close();
+  });
 
   test('that another process has erased open nothing any more after ten seconds', () => {
     let now = 1000;

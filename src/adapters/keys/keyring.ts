@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import { KeyErased, type Sealed, type SealedFor } from '../../domain/ports/sealer.ts';
+import type { Sealed, SealedFor } from '../../domain/ports/sealer.ts';
+import { KeyErased } from '../../domain/psu/key-erased.ts';
 import { isMonthly, monthOf, ONLY_KEY } from '../../domain/psu/retention.ts';
 import { readSealedText } from '../../evidence/sealed-text.ts';
 import { eventKeyOf, openWith, openWithOnlyKey, type PsuKey, sealWith, unwrapped } from './psu-key.ts';

@@ -1,8 +1,9 @@
 import { createSecretKey } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
-import { KeyErased, type SealingKeys } from '../../domain/ports/sealer.ts';
-import { ONLY_KEY } from '../../domain/psu/retention.ts';
+import type { Sealed, SealingKeys } from '../../domain/ports/sealer.ts';
+import { KeyErased } from '../../domain/psu/key-erased.ts';
+import { keyNameIn, ONLY_KEY } from '../../domain/psu/retention.ts';
 import { type Keyring, keyringOf, type WrappedKeys } from './keyring.ts';
 import { newWrappedKey } from './psu-key.ts';
 
@@ -49,6 +50,12 @@ export const psuKeys = (file: string, master: Buffer, clock: { now(): number } =
 
   const find = (psuId: string): Keyring | typeof ERASED => cache.get(psuId) ?? load(psuId);
 
+  /** The keyring to open a text with: another process may have made the key since this one looked. */
+  const findFor = ({ psuId, text }: Sealed): Keyring | typeof ERASED => {
+    const keyring = find(psuId);
+    return keyring === ERASED || keyring.wrapped.has(keyNameIn(text)) ? keyring : load(psuId);
+  };
+
   const create = (psuId: string, name: string): Keyring => {
     insert.run(psuId, name, newWrappedKey(masterKey, psuId, name));
     // Another process may have been first: its key is the PSU's.
@@ -83,11 +90,11 @@ export const psuKeys = (file: string, master: Buffer, clock: { now(): number } =
       return (keyring.wrapped.has(name) ? keyring : create(psuId, name)).seal(name, plaintext, context);
     },
     open(sealed) {
-      const keyring = find(sealed.psuId);
+      const keyring = findFor(sealed);
       return keyring === ERASED ? null : keyring.open(sealed);
     },
     eventKey(sealed) {
-      const keyring = find(sealed.psuId);
+      const keyring = findFor(sealed);
       return keyring === ERASED ? null : keyring.eventKey(sealed);
     },
     async erase(psuId) {

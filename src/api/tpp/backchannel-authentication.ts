@@ -22,7 +22,7 @@ import type { Decide, Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
-import { KeyErased } from '../../domain/ports/sealer.ts';
+import { KeyErased } from '../../domain/psu/key-erased.ts';
 import { parametersIn } from '../authorize/plain-parameters.ts';
 import type { Form } from '../body.ts';
 import { parse } from '../parse.ts';

@@ -1,4 +1,3 @@
-import { OAuthError } from '../oauth-error.ts';
 import type { Retention } from '../psu/retention.ts';
 
 /** The personal part of a stored event, as it stands in the log: readable only with its PSU's key. */
@@ -47,12 +46,4 @@ export interface SealingKeys extends Sealer {
   destroy(keys: readonly KeyName[]): Promise<void>;
   /** From now on this process neither opens nor seals with them, whatever it has in memory: all keys of the PSU, or those of these names. */
   forget(psuId: string, names: 'all' | readonly string[]): void;
-}
-
-/** The key was destroyed: nothing can be sealed with it any more. For whoever calls, the PSU does not exist. */
-export class KeyErased extends OAuthError {
-  constructor() {
-    super('not_found', 'the PSU is unknown');
-    this.name = 'KeyErased';
-  }
 }

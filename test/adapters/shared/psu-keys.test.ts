@@ -9,7 +9,8 @@ import { inMemoryRecords, type SharedRecords } from '../../../src/adapters/share
 import { device } from '../../../src/domain/device/decider.ts';
 import { deviceEvents } from '../../../src/domain/device/events.ts';
 import { type EventStore, type Page, StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
-import { KeyErased, type SealedFor } from '../../../src/domain/ports/sealer.ts';
+import type { SealedFor } from '../../../src/domain/ports/sealer.ts';
+import { KeyErased } from '../../../src/domain/psu/key-erased.ts';
 import { newEvent } from '../../support/new-events.ts';
 import { steps } from '../../support/steps.ts';
 import { eventStoreContract } from '../event-store.contract.ts';
