@@ -30,7 +30,7 @@ import { projectionsOver } from './projections/all.ts';
 import type { AuditIndex } from './projections/audit-runner.ts';
 import { type CatchUp, tellCatchUp } from './projections/catch-up.ts';
 import { onceCaughtUp } from './projections/reactions/duty.ts';
-import { erasePsus, forgetWhatIsGone } from './projections/reactions/erasure.ts';
+import { erasePsus, forgetWhatIsGone, whenGone } from './projections/reactions/erasure.ts';
 import { expireData } from './projections/reactions/expire-data.ts';
 import { startRotation } from './projections/reactions/rotate-signing-keys.ts';
 import { type Outbox, type Reaction, runReactions } from './projections/reactions/runner.ts';
@@ -129,18 +129,18 @@ const join = async (ports: Ports, settings: EngineSettings, started: Opened): Pr
   const reactions = run([
     rotation.reaction,
     erasePsus({ ...issuing, latest: readModels.latest }),
-    expireData(core, config.retention),
+    expireData({ ...core, latest: readModels.latest }, config.retention),
     ...engineReactions(issuing, config),
   ]);
 
   const shared = makeShared(issuing, { config, surface, readModels });
   const polls = longPolls(withNewNotifications(running.applied, rows), { most: limits.longPolls });
-  const api = apiRoutes(shared, { ...settings, polls, auditIndex });
+  const api = apiRoutes(shared, { ...settings, polls, auditIndex, gone: whenGone(running.applied) });
   const approver = sandbox && { rules: sandbox.rules, deviceOf: makeSandboxDevices({ ...shared, routes: api, keys: sandbox.keys }) };
   const sandboxed = approver === undefined ? [] : sandboxRoutes({ ...shared, deviceOf: approver.deviceOf });
   const outboxes = () => [...reactions.outboxes(), ...automatic.outboxes()];
-  const { signer, evidence } = ports;
-  const health = makeHealth({ ...{ store, projections: running, signer, outboxes, evidence }, settings: config.operator });
+  const { signer, evidence, takesWrites } = ports;
+  const health = makeHealth({ ...{ store, takesWrites, projections: running, signer, outboxes, evidence }, settings: config.operator });
   started.atEnd(health.close);
   const served = [...api, ...sandboxed, ...healthRoutes(health.readiness)];
   const routes = [...served, ...docsRoutes(served, surface)];

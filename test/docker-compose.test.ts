@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { loadConfig, settings } from '../src/config.ts';
+import { MAX_FILE_BYTES } from '../src/domain/consent/decider.ts';
 import { COMPOSE_FILES, type Compose, composeFile, dockerfile, type Service, textOf } from './deploy/compose.ts';
 import { laidOut, madeCertificates, standInSecrets } from './deploy/container.ts';
 import { temporaryFolder } from './support/served.ts';
@@ -148,6 +149,8 @@ test('three nodes of KurrentDB know each other and their certificates', () => {
     const others = nodes.flatMap(([other]) => (other === name ? [] : [`${other}:2113`]));
     expect(environment).toMatchObject({
       KURRENTDB_CLUSTER_SIZE: String(nodes.length),
+      // The largest file of payments, doubled where it must be escaped, sealed and in base64.
+      KURRENTDB_MAX_APPEND_SIZE: String(4 * MAX_FILE_BYTES),
       KURRENTDB_GOSSIP_SEED: others.join(),
       KURRENTDB_NODE_HOST_ADVERTISE_AS: name,
       KURRENTDB_REPLICATION_HOST_ADVERTISE_AS: name,

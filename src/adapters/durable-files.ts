@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, copyFile, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -26,6 +28,30 @@ export const writeDurably = async (dir: string, name: string, text: string): Pro
   }
   await rename(written, join(dir, name));
   await syncDirectory(dir);
+};
+
+/** Writes a file that only its owner may read, where there is none: whole, or not at all. Of two at once the first one counts. */
+export const createDurably = (file: string, text: string): void => {
+  const written = `${file}.${randomBytes(4).toString('hex')}`;
+  try {
+    writeFileSync(written, text, { mode: 0o600, flag: 'wx', flush: true });
+    linkSync(written, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(written, { force: true });
+  }
+  flushDirectory(dirname(file));
+};
+
+/** A file that has got its name is only there after a power cut when its directory was written, too. */
+const flushDirectory = (dir: string): void => {
+  const directory = openSync(dir, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
 };
 
 const syncDirectory = async (dir: string): Promise<void> => {

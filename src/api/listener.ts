@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { ClientCertificate } from '../domain/client/certificate.ts';
+import { AppendTooLarge } from '../domain/ports/event-store.ts';
 import { readText } from './body.ts';
 import { asRefusal, type Reply, refusalReply } from './reply.ts';
 import type { Call, Route } from './route.ts';
@@ -91,7 +92,8 @@ export const makeServe = ({
       reply = await route.handle(call);
     } catch (error) {
       const refusal = asRefusal(error);
-      if (refusal.error === 'server_error') onFault(error);
+      // The caller can send less; that it is too much may be a setting of the store.
+      if (refusal.error === 'server_error' || error instanceof AppendTooLarge) onFault(error);
       reply = route.refuse?.(refusal, call) ?? refusalReply(refusal);
       if (refusal === shed) reply = { ...reply, status: 503 };
       if (reply.status === 503) reply = comeAgain(reply);

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { OAuthError, type OAuthErrorCode } from '../domain/oauth-error.ts';
-import { RevisionConflict, StoreBusy, StoreStopped, StoreUnavailable } from '../domain/ports/event-store.ts';
+import { AppendTooLarge, RevisionConflict, StoreBusy, StoreStopped, StoreUnavailable } from '../domain/ports/event-store.ts';
 import { ProjectionStopped, ProjectionsBehind } from '../projections/runner.ts';
 
 /** An answer, whoever sends it. */
@@ -73,6 +73,8 @@ export const asRefusal = (error: unknown): OAuthError => {
   // The caller may come again: nothing was recorded, or the same call says so.
   if (OF_THE_STORE.some((kind) => error instanceof kind))
     return new OAuthError('temporarily_unavailable', 'the request could not be completed now', { cause: error });
+  if (error instanceof AppendTooLarge)
+    return new OAuthError('content_too_large', 'this is more than the event store takes at once', { cause: error });
   const status = (error as { status?: unknown } | null)?.status;
   // The errors of body-parser and of Express's router, which speak of what the caller sent.
   if (status === 413) return new OAuthError('content_too_large', 'the body is too large', { cause: error });

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { copyDurably, writeDurably } from '../adapters/durable-files.ts';
 import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
 import { logKeyIn, logKeyInPem } from '../adapters/evidence/log-key.ts';
+import { readTiles } from '../adapters/evidence/tiles.ts';
 import { masterKey } from '../adapters/keys/master-key.ts';
 import { snapshotOf } from '../adapters/sqlite-snapshot.ts';
 import type { Config } from '../config.ts';
@@ -12,7 +13,7 @@ import { evidenceFileOf, logKeyFileOf } from '../serve/evidence.ts';
 import { nothingOpened } from '../serve/opened.ts';
 import { CommandFailed } from './command-failed.ts';
 import type { ImportOutput } from './import-devices.ts';
-import { bytesIn, describeFile, MANIFEST, type Manifest, mayBackUp } from './manifest.ts';
+import { bytesIn, describeFile, EVIDENCE, isUncompared, MANIFEST, type Manifest } from './manifest.ts';
 import { progressOfBytes, sayTo } from './progress.ts';
 
 const MASTER_KEY = 'keys/master.key';
@@ -42,7 +43,7 @@ export const backup = async (
   const manifest: Manifest = {
     ...{ countersign: 'backup', version: 1, createdAt: new Date().toISOString() },
     head: inCluster ? null : await headOf(join(folder, 'log.sqlite')),
-    logKey: inCluster ? null : await logKeyOf(config),
+    logKey: inCluster ? null : await logKeyOf(config, folder),
     masterKey: withMasterKey,
     files: await Promise.all(names.map((name) => describeFile(folder, name))),
   };
@@ -50,16 +51,20 @@ export const backup = async (
   summarize(manifest, output);
 };
 
-const summarize = ({ head, files, masterKey }: Manifest, output: ImportOutput): void => {
+const summarize = (manifest: Manifest, output: ImportOutput): void => {
+  const { head, files, masterKey, logKey } = manifest;
   const bytes = bytesIn(files);
   const lines = [
     `${files.length} files, ${(bytes / 1e6).toFixed(1)} MB${head === null ? '' : `: the log up to ${head}`}`,
     ...(head === null ? ['the log, and the keys that are beside it, are in the cluster: back that up in its own way'] : []),
+    ...(isUncompared(manifest)
+      ? ['the key of the evidence log cannot be opened here: a restore will not compare the log with its checkpoints']
+      : []),
     masterKey
       ? 'the master key is among them: whoever has this folder can open everything'
       : 'the master key is not among them, and without it nobody can open the others: keep it elsewhere',
   ];
-  sayTo(output)(lines.join('\n'), { backup: { head, files: files.length, bytes, master_key: masterKey } });
+  sayTo(output)(lines.join('\n'), { backup: { head, files: files.length, bytes, master_key: masterKey, log_key: logKey !== null } });
 };
 
 const emptyFolder = async (folder: string): Promise<void> => {
@@ -92,12 +97,12 @@ const copySnapshots = async (
   }
 };
 
-/** Copies all keys but the master key. */
+/** Copies the keys that the engine has made, all but the master key. What else is in that folder may be anything, and not sealed. */
 const copyKeys = async (config: Config, folder: string): Promise<readonly string[]> => {
   const dir = join(config.dataDir, 'keys');
   if (!existsSync(dir)) return [];
-  const isMaster = (name: string) => resolve(dir, name) === config.keys.masterFile || `keys/${name}` === MASTER_KEY;
-  const names = readdirSync(dir).filter((name) => mayBackUp(`keys/${name}`) && !IN_PASSING.test(name) && !isMaster(name));
+  const given = [config.keys.masterFile, config.evidence.keyFile];
+  const names = readdirSync(dir).filter((name) => MADE.test(name) && !given.includes(resolve(dir, name)));
   const databases = names.filter((name) => name.endsWith('.sqlite')).map((name) => `keys/${name}`);
   const others = names.filter((name) => !name.endsWith('.sqlite')).map((name) => `keys/${name}`);
   await mkdir(join(folder, 'keys'), { recursive: true, mode: 0o700 });
@@ -106,18 +111,29 @@ const copyKeys = async (config: Config, folder: string): Promise<readonly string
   return [...databases, ...others];
 };
 
-// What a database or a writer has beside the file for as long as it is at work.
-const IN_PASSING = /(-wal|-shm|-journal|\.lock|\.\d+)$/;
+// Each of them is encrypted under the master key.
+const MADE = /^(psu-keys\.sqlite|signing-[\w-]{43}\.key|evidence\.key)$/;
 
-/** What the checkpoints of the evidence log are verified with; null where none is kept, or its key cannot be opened here. */
-const logKeyOf = async (config: Config): Promise<string | null> => {
-  const { dataDir, evidence, keys } = config;
+/** What the checkpoints in the backup are verified with; null where there is no evidence log, or its key cannot be opened here. */
+const logKeyOf = async ({ dataDir, evidence, keys }: Config, folder: string): Promise<string | null> => {
   const made = logKeyFileOf(dataDir);
-  if (!existsSync(evidenceFileOf(config))) return null;
+  const origin = originOf(join(folder, EVIDENCE));
+  if (origin === null) return null;
   if (evidence.keyFile === null && !(existsSync(made) && existsSync(keys.masterFile))) return null;
   const key =
     evidence.keyFile === null ? logKeyIn(made, masterKey(keys.masterFile, { create: false })) : await logKeyInPem(evidence.keyFile);
-  return logSigner(evidence.origin, key).verifierKey.text;
+  return logSigner(origin, key).verifierKey.text;
+};
+
+/** The name of the log whose tree is in a file, which the settings may have changed since. */
+const originOf = (file: string): string | null => {
+  if (!existsSync(file)) return null;
+  const tiles = readTiles(file);
+  try {
+    return tiles.origin();
+  } finally {
+    tiles.close();
+  }
 };
 
 /** Where the log in a file ends. */

@@ -35,8 +35,12 @@ export type BackedUpFile = Manifest['files'][number];
 
 export const MANIFEST = 'manifest.json';
 
-/** Whether a file may be part of a backup. */
-export const mayBackUp = (name: string): boolean => NAME.test(name);
+/** The evidence log of a log in a file. */
+export const EVIDENCE = 'evidence.sqlite';
+
+/** Whether there are checkpoints in a backup that its log cannot be compared with, for want of their key. */
+export const isUncompared = ({ head, logKey, files }: Manifest): boolean =>
+  head !== null && logKey === null && files.some(({ name }) => name === EVIDENCE);
 
 /** The size and the digest of a file of a backup. */
 export const describeFile = async (folder: string, name: string): Promise<BackedUpFile> => {

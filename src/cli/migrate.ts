@@ -1,26 +1,32 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { compareLogs, copyEvents, LogsDiffer, proveEqual } from '../adapters/event-store/copy.ts';
+import { compareLogs, copyEvents, EventTooLarge, LogsDiffer, proveEqual } from '../adapters/event-store/copy.ts';
 import { lockFile, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
+import { checkAll } from '../adapters/evidence/checked.ts';
+import { EvidenceDiffers } from '../adapters/evidence/evidence-differs.ts';
 import { moveLogKey } from '../adapters/evidence/log-key.ts';
+import { moveStanding } from '../adapters/evidence/moved.ts';
 import { masterKey } from '../adapters/keys/master-key.ts';
 import { nextRowsOf, removeRows } from '../adapters/rows/next.ts';
 import { KeyNotMoved, movePrivateKeys, movePsuKeys } from '../adapters/shared/moved-keys.ts';
 import type { Config } from '../config.ts';
 import { type EventStore, RevisionConflict, StoreUnavailable } from '../domain/ports/event-store.ts';
-import { evidenceFileOf, logKeyFileOf } from '../serve/evidence.ts';
+import { evidenceFileOf, logKeyFileOf, publishedOf } from '../serve/evidence.ts';
 import { nothingOpened } from '../serve/opened.ts';
-import { type Cluster, openCluster, readModelsOf } from '../serve/store.ts';
+import { auditRowsOf, type Cluster, openCluster, readModelsOf } from '../serve/store.ts';
 import { CommandFailed } from './command-failed.ts';
 import type { ImportOutput } from './import-devices.ts';
 import { progressOf } from './progress.ts';
+
+const LARGER = 'Set MaxAppendSize of its nodes higher: KURRENTDB_MAX_APPEND_SIZE=4194304 takes all that an engine keeps';
 
 /** What a log moves to: the log of a cluster, and the records that its nodes share. */
 export type Target = Pick<Cluster, 'store' | 'records' | 'close'>;
 
 /**
- * Copies the log in the data directory and its keys to a cluster, and proves the copy equal. No engine may run on either. The cluster holds
- * nothing of a log yet, or the beginning of this one: run again it goes on where it was cut.
+ * Copies the log in the data directory, its keys and what is published of it to a cluster, and proves the copy equal to the log, and the log
+ * the published one. No engine may run on either. The cluster holds nothing of a log yet, or the beginning of this one: run again it goes on
+ * where it was cut.
  */
 export const migrate = async (config: Config, output: ImportOutput, open: () => Promise<Target> = targetOf(config)): Promise<void> => {
   const inData = (name: string) => join(config.dataDir, name);
@@ -34,7 +40,7 @@ export const migrate = async (config: Config, output: ImportOutput, open: () => 
     opened.keep(lockFile(rows));
     await move(config, { source, target: opened.keep(await open()) }, output);
     // Those of a cluster that this directory was used with before say where they stand in that one.
-    for (const stale of [rows, nextRowsOf(rows), evidenceFileOf(inCluster)]) removeRows(stale);
+    for (const stale of [rows, nextRowsOf(rows), auditRowsOf(inCluster), evidenceFileOf(inCluster)]) removeRows(stale);
   } catch (error) {
     throw inWords(error);
   } finally {
@@ -53,23 +59,31 @@ const targetOf = (config: Config) => async (): Promise<Target> => {
 };
 
 const move = async (
-  { dataDir, keys }: Config,
+  config: Config,
   { source, target: { store, records } }: { source: EventStore; target: Target },
   output: ImportOutput,
 ): Promise<void> => {
   const say = (forPeople: string, forPrograms: object) => output.print(output.progress === null ? JSON.stringify(forPrograms) : forPeople);
+  const { dataDir, keys } = config;
   const all = await source.head();
-  const known = await compareLogs(source, store, progressOf('found', all, output));
   const master = masterKeyIn(keys.masterFile);
+  const published = await publishedOf({ ...config, store: { ...config.store, kind: 'sqlite' } }, master);
+  if (published !== null) await checkAll(published.standing.newest, source);
+  const known = await compareLogs(source, store, progressOf('found', all, output));
   const psus = await movePsuKeys(join(dataDir, 'keys', 'psu-keys.sqlite'), records, master);
   const signing = await movePrivateKeys(join(dataDir, 'keys'), records, master);
   await moveLogKey(logKeyFileOf(dataDir), records, master);
   say(`${psus} keys of PSUs and ${signing} signing keys are there`, { step: 'keys', psu_keys: psus, signing_keys: signing });
   const copied = await copyEvents(source, store, known.position, progressOf('copied', all - known.source.events, output));
   const { source: from, target: to } = await proveEqual(source, store, progressOf('compared', all, output));
+  if (published !== null) await moveStanding(published, { store, records });
   say(`${copied} events copied, ${known.source.events} were there`, { step: 'events', copied, known: known.source.events });
   say(`sha256 of the source ${from.sha256}`, { step: 'source', ...from });
   say(`sha256 of the target ${to.sha256}`, { step: 'target', ...to });
+  if (published !== null) {
+    const { size } = published.standing.newest;
+    say(`the published checkpoint of ${size} facts is there: nodes go on behind it`, { step: 'evidence', size });
+  }
   say(`equal: ${to.events} events in the same order, the same in everything but their positions; start with store.kind = "kurrentdb"`, {
     outcome: 'equal',
     events: to.events,
@@ -88,6 +102,9 @@ const inWords = (error: unknown): unknown => {
   const cause = { cause: error };
   if (error instanceof RevisionConflict) return new CommandFailed(`somebody else writes to the cluster: ${error.message}`, cause);
   if (error instanceof LogsDiffer) return new CommandFailed(`the logs differ: ${error.message}`, cause);
+  if (error instanceof EvidenceDiffers) return new CommandFailed(error.message, cause);
+  if (error instanceof EventTooLarge)
+    return new CommandFailed(`the cluster refuses an event: ${error.message}. ${LARGER}; run it again, and it goes on from there`, cause);
   if (error instanceof KeyNotMoved || error instanceof StoreUnavailable)
     return new CommandFailed(`${error.message}; run it again when that is mended, and it goes on from there`, cause);
   return error;

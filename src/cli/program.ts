@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { LogInUse } from '../adapters/event-store/sqlite.ts';
 import { ArchiveMissing } from '../adapters/event-store/sqlite-archive.ts';
 import { EvidenceDiffers } from '../adapters/evidence/evidence-differs.ts';
-import { ConfigError, configTable, type Loaded, loadConfig } from '../config.ts';
+import { type Config, ConfigError, configTable, type Loaded, loadConfig } from '../config.ts';
 import { UnreadableEvent } from '../domain/events.ts';
 import { OAuthError } from '../domain/oauth-error.ts';
 import { SigningKeyMissing } from '../projections/reactions/rotate-signing-keys.ts';
@@ -191,22 +191,29 @@ export const run = async (argv: readonly string[]): Promise<void> => {
 
   program
     .command('verify')
-    .argument('<source>', 'a data directory, its log.sqlite, an exported bundle, or - for one on standard input')
+    .argument(
+      '[source]',
+      'a data directory, its log.sqlite, an exported bundle, or - for one on standard input (default: the log of the settings)',
+    )
     .description('prove without any server that a log is as it was signed and that every token was rightly issued (docs/verify.md)')
     .option('--checkpoint <file>', 'a signed checkpoint that was kept elsewhere, once for each', collected, [])
-    .option('--key <vkey>', 'the key of the log, from elsewhere (default: the one in the bundle, or among --keys)')
+    .option('--key <vkey>', 'the key of the log, from elsewhere (default: the one in the bundle, among --keys, or beside the log)')
     .option('--witness <vkey>', 'the key of a witness, once for each', collected, [])
-    .option('--quorum <n>', 'how many of them must have cosigned', '0')
+    .option('--quorum <n>', 'how many of them must have cosigned (default: all of them)')
     .option('--keys <path>', 'what opens the sealed parts: a directory of keys, or the master key of the data directory')
     .option('--consent <id>', 'also list the facts of this consent')
     .option('--json', 'one JSON object')
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-    .action(async (source: string, { key = null, keys = null, consent: consentId = null, ...of }: Verifying) => {
-      // 1 says that there are doubts; what cannot even be begun is 2.
-      process.exitCode = 2;
-      const given = { source, key, keys, consentId, checkpoints: of.checkpoint, witnesses: of.witness, quorum: Number(of.quorum) };
-      process.exitCode = (await verify({ ...given, json: of.json ?? false }, output(process.stderr))) ? 0 : 1;
-    });
+    .action(
+      async (named: string | undefined, { key = null, keys = null, consent: consentId = null, ...of }: Verifying, command: Command) => {
+        // 1 says that there are doubts; what cannot even be begun is 2.
+        process.exitCode = 2;
+        const source = named ?? logOf(settings(command).config);
+        const quorum = of.quorum === undefined ? null : Number(of.quorum || Number.NaN);
+        const given = { source, key, keys, consentId, checkpoints: of.checkpoint, witnesses: of.witness, quorum };
+        process.exitCode = (await verify({ ...given, json: of.json ?? false }, output(process.stderr))) ? 0 : 1;
+      },
+    );
 
   const config = program.command('config').description('look at the settings');
   config
@@ -241,10 +248,12 @@ export const run = async (argv: readonly string[]): Promise<void> => {
   }
 };
 
+const logOf = (config: Config): string | Config => (config.store.kind === 'sqlite' ? config.dataDir : config);
+
 interface Verifying {
   checkpoint: string[];
   witness: string[];
-  quorum: string;
+  quorum?: string;
   key?: string | null;
   keys?: string | null;
   consent?: string | null;

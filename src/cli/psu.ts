@@ -7,6 +7,7 @@ import type { Config } from '../config.ts';
 import { type Decide, makeDecide, makeLoad } from '../domain/decide.ts';
 import type { Rows } from '../domain/ports/rows.ts';
 import { erase, psu } from '../domain/psu/decider.ts';
+import { psuId as psuIdSchema } from '../domain/psu/psu-id.ts';
 import { projectionsOver } from '../projections/all.ts';
 import { expiredKeys } from '../projections/expired-data.ts';
 import { isKnown } from '../projections/psu-data.ts';
@@ -28,6 +29,7 @@ const ENGINE_RUNS =
 export const erasePsu = (config: Config, psuId: string, reason: string, print: (line: string) => void): Promise<void> => {
   const { success } = erasureReason.safeParse(reason);
   if (!success) throw new CommandFailed('--reason must have between 1 and 200 characters that are seen');
+  if (!psuIdSchema.safeParse(psuId).success) throw unknown(psuId);
   return withLog(config, ENGINE_RUNS, async (log) => {
     if (config.store.kind === 'kurrentdb') {
       await recordErasure(log, psuId, reason);
@@ -41,11 +43,13 @@ export const erasePsu = (config: Config, psuId: string, reason: string, print: (
 
 const eraseInFiles = async (config: Config, log: LogWithKeys, psuId: string, reason: string): Promise<void> =>
   withReadModels(config, log, async ({ rows, latest, decide }) => {
-    if (!isKnown(rows, psuId)) throw new CommandFailed(`nothing is kept of a PSU ${psuId}`);
+    if (!isKnown(rows, psuId)) throw unknown(psuId);
     const eventId = await recordErasure(log, psuId, reason);
     await latest();
     await finishErasure({ decide, rows, latest, sealer: log.sealer, clock: systemClock, ids: systemIds }, psuId, eventId);
   });
+
+const unknown = (psuId: string) => new CommandFailed(`nothing is kept of a PSU ${psuId}`);
 
 interface Current {
   rows: Rows;
@@ -89,8 +93,8 @@ export const expireData = async (config: Config, { dryRun }: { dryRun: boolean }
   if (dryRun) return printExpired(config, print);
   if (config.store.kind === 'kurrentdb') throw new CommandFailed('the node on duty does so every day: with --dry-run it is only printed');
   return withLog(config, ENGINE_EXPIRES, (log) =>
-    withReadModels(config, log, async ({ rows, decide }) => {
-      const deps = { decide, rows, sealer: log.sealer, clock: systemClock, ids: systemIds };
+    withReadModels(config, log, async ({ rows, latest, decide }) => {
+      const deps = { decide, rows, latest, sealer: log.sealer, clock: systemClock, ids: systemIds };
       print(`${await destroyExpired(deps, config.retention)} keys are destroyed`);
     }),
   );

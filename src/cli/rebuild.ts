@@ -1,4 +1,5 @@
 import { lastValueFrom } from 'rxjs';
+import { lockFile } from '../adapters/event-store/sqlite.ts';
 import { nextRowsOf, removeRows } from '../adapters/rows/next.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
 import type { Config } from '../config.ts';
@@ -6,7 +7,7 @@ import { projectionsOver } from '../projections/all.ts';
 import { tellCatchUp } from '../projections/catch-up.ts';
 import { type Projections, runProjections } from '../projections/runner.ts';
 import { nothingOpened } from '../serve/opened.ts';
-import { openStore, readModelsOf } from '../serve/store.ts';
+import { openLogWithKeys, readModelsOf } from '../serve/store.ts';
 import { showCatchUp } from './catch-up.ts';
 import type { ImportOutput } from './import-devices.ts';
 import { sayTo } from './progress.ts';
@@ -14,10 +15,11 @@ import { sayTo } from './progress.ts';
 /** Builds all read models of this node again from the log, while no engine runs on the data directory. */
 export const rebuild = async (config: Config, output: ImportOutput): Promise<void> => {
   const opened = nothingOpened();
-  const onFault = (what: string, error: unknown) => console.error(`countersign: ${what}:`, error);
   try {
-    const { store, sealer } = await openStore(config, { opened, say: output.print, onFault });
     const file = readModelsOf(config);
+    // A log in a file has a lock of its own.
+    if (config.store.kind === 'kurrentdb') opened.keep(lockFile(file));
+    const { store, sealer } = await openLogWithKeys(config, opened);
     for (const stale of [file, nextRowsOf(file)]) removeRows(stale);
     const rows = opened.keep(sqliteRows(file));
     const head = await store.head();

@@ -5,7 +5,7 @@ import { copyDurably } from '../adapters/durable-files.ts';
 import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
 import { CommandFailed } from './command-failed.ts';
 import type { ImportOutput } from './import-devices.ts';
-import { bytesIn, checkedManifest, type Manifest } from './manifest.ts';
+import { bytesIn, checkedManifest, isUncompared, type Manifest } from './manifest.ts';
 import { progressOf, progressOfBytes, type Say, sayTo } from './progress.ts';
 import { verifyLog } from './verify-sources.ts';
 
@@ -18,7 +18,7 @@ const PAGE = 1000;
 export const restore = async ({ folder, dataDir }: { folder: string; dataDir: string }, output: ImportOutput): Promise<void> => {
   if (existsSync(dataDir) && readdirSync(dataDir).length > 0) throw new CommandFailed(`${dataDir} is not empty`);
   const manifest = await checkedManifest(folder, output);
-  const { head, files, masterKey } = manifest;
+  const { head, files, masterKey, logKey } = manifest;
   if (head !== null) await checkLog(join(folder, 'log.sqlite'), manifest, output);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const tell = progressOfBytes('restored', bytesIn(files), output);
@@ -32,9 +32,12 @@ export const restore = async ({ folder, dataDir }: { folder: string; dataDir: st
   }
   const lines = [
     `${files.length} files${head === null ? '' : `, and the log up to ${head} is whole`}; the read models are built at the first start`,
+    ...(isUncompared(manifest)
+      ? ['the log was not compared with its checkpoints: the key of the evidence log is not known here. countersign verify --key does it']
+      : []),
     ...(masterKey ? [] : ['the master key was not in the backup: put it where keys.master_file says, before the first start']),
   ];
-  sayTo(output)(lines.join('\n'), { restored: { head, files: files.length, master_key: masterKey } });
+  sayTo(output)(lines.join('\n'), { restored: { head, files: files.length, master_key: masterKey, log_key: logKey !== null } });
 };
 
 /** Refuses a log that is not whole: it ends elsewhere, has a gap, or is not the one that its checkpoints are about. */

@@ -36,9 +36,7 @@ export const openKeysOfLog = (given: string, dataDir: string): KeysOfLog => {
       : 'select name, wrapped from sealing_key where psu_id = ?',
   );
   const secret = createSecretKey(master);
-  const keyringFor = (psuId: string): Keyring => {
-    const known = keyrings.get(psuId);
-    if (known !== undefined) return known;
+  const readKeyring = (psuId: string): Keyring => {
     const rows = select.all(psuId).map((row) => [row['name'] as string, row['wrapped'] as string | null] as const);
     const keyring = keyringOf(secret, psuId, new Map(rows));
     keyrings.set(psuId, keyring);
@@ -46,7 +44,11 @@ export const openKeysOfLog = (given: string, dataDir: string): KeysOfLog => {
   };
   const logKeyFile = join(directory, 'evidence.key');
   return {
-    open: ({ subject, version, context, text }) => keyringFor(subject).open({ psuId: subject, version, context, text }),
+    open({ subject: psuId, ...sealed }) {
+      const known = keyrings.get(psuId);
+      // An engine may have made the key since.
+      return known?.open({ psuId, ...sealed }) ?? readKeyring(psuId).open({ psuId, ...sealed });
+    },
     logKey: existsSync(logKeyFile) ? logKeyIn(logKeyFile, master) : null,
     close: () => db.close(),
   };

@@ -1,30 +1,16 @@
 import { closeSync, createReadStream, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import type { Readable } from 'node:stream';
 import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
+import { keyRecordOf, recordOf } from '../adapters/evidence/checkpoints.ts';
 import { readTiles } from '../adapters/evidence/tiles.ts';
-import type { StoredEvent } from '../domain/ports/event-store.ts';
 import { logSigner } from '../evidence/note-key.ts';
 import { TILE_WIDTH } from '../evidence/tiles.ts';
-import { type Compared, makeVerification, type Report } from '../evidence/verify.ts';
 import { type BundleTrust, verifyBundle } from '../evidence/verify-bundle.ts';
 import { CommandFailed } from './command-failed.ts';
 import { type KeysOfLog, openKeysOfLog } from './verify-keys.ts';
+import { checkpointsIn, type Verified, verifyStore, type Watching } from './verify-store.ts';
 
-/** What is told while it goes on: how many facts are done of how many, and each fact. */
-export interface Watching {
-  progress(done: number, total: number): void;
-  fact(index: number, event: Omit<StoredEvent, 'position'>): void;
-}
-
-/** What was found, and the key of the log that it was found with: given, or one that came with the facts. */
-export interface Verified {
-  report: Report;
-  key: string;
-}
-
-const PAGE = 1000;
 const HASH_BYTES = 32;
 
 /** Verifies a log in a file, also while an engine writes to it. */
@@ -36,26 +22,16 @@ export const verifyLog = async (file: string, trust: BundleTrust, keysPath: stri
   const store = sqliteEventReader(file);
   try {
     const key = trust.key ?? keyFrom(keys, evidence);
-    const { report, fact, say } = makeVerification({
-      ...{ extent: 'whole', key, witnesses: trust.witnesses, quorum: trust.quorum, growing: true },
-      ...{ own: evidence?.checkpoints ?? [], kept: trust.kept, open: keys?.open ?? null, hasAllKeys: keys !== null },
-      ...(evidence !== null && { leaves: evidence.leaves }),
-    });
-    const total = await store.head();
-    let index = 0;
-    for (let position = 0; position < total; ) {
-      const page = await store.readAll(position, PAGE);
-      for (const event of page) {
-        if (event.position !== position + 1) say('S1', `position ${position + 1} of the store is empty`, index);
-        position = event.position;
-        fact({ index, event });
-        watching.fact(index, event);
-        index += 1;
-      }
-      watching.progress(index, total);
-      if (page.length === 0) break;
-    }
-    return { report: report(), key };
+    const report = await verifyStore(
+      store,
+      {
+        ...{ extent: 'whole', key, witnesses: trust.witnesses, quorum: trust.quorum, growing: true, isDense: true },
+        ...{ own: evidence?.checkpoints ?? [], kept: trust.kept, open: keys?.open ?? null, hasAllKeys: keys !== null },
+        ...(evidence !== null && { leaves: evidence.leaves }),
+      },
+      watching,
+    );
+    return { report, key };
   } finally {
     await store.close();
     evidence?.close();
@@ -65,26 +41,24 @@ export const verifyLog = async (file: string, trust: BundleTrust, keysPath: stri
 
 const keyFrom = (keys: KeysOfLog | null, evidence: ReturnType<typeof openEvidence>): string => {
   const origin = evidence?.origin;
-  if (keys?.logKey != null && origin !== undefined) return logSigner(origin, keys.logKey).verifierKey.text;
+  if (keys?.logKey != null && origin != null) return logSigner(origin, keys.logKey).verifierKey.text;
+  if (evidence?.key != null) return evidence.key;
   throw new CommandFailed('--key is needed: the key of the log, as /tlog/key says it');
 };
 
 /** What a log in a file says of itself: its checkpoints and the leaves of its tree; null where it keeps none. */
 const openEvidence = (file: string) => {
   if (!existsSync(file)) return null;
-  const db = new DatabaseSync(file, { readOnly: true });
-  const record = db.prepare(`select name, text from record where name like 'tlog %'`).get() as { name: string; text: string } | undefined;
-  db.close();
   const tiles = readTiles(file);
-  const size = tiles.size();
-  const { newest, cosigned } = (record === undefined ? {} : JSON.parse(record.text)) as Record<string, { note: string } | null | undefined>;
-  const from = (name: string, one: { note: string } | null | undefined): Compared[] =>
-    one == null ? [] : [{ note: one.note, from: name }];
+  const [origin, size] = [tiles.origin(), tiles.size()];
+  // Of a log that had another name before, its checkpoints are still there.
+  const record = origin === null ? null : tiles.record(recordOf(origin));
   let at = -1;
   let tile: Buffer = Buffer.alloc(0);
   return {
-    origin: record?.name.slice('tlog '.length),
-    checkpoints: [...from('the log', newest), ...from('the log, cosigned', cosigned?.note === newest?.note ? null : cosigned)],
+    origin,
+    key: origin === null ? null : tiles.record(keyRecordOf(origin)),
+    checkpoints: record === null ? [] : checkpointsIn(record),
     leaves: {
       size,
       hashAt(index: number): Buffer {
@@ -141,7 +115,8 @@ export const openSource = (source: string): { log: string } | { lines: Readable 
   if (!existsSync(source)) throw new CommandFailed(`${source} is not there`);
   if (!statSync(source).isDirectory()) return isSqlite(source) ? { log: source } : { lines: createReadStream(source) };
   const log = join(source, 'log.sqlite');
-  if (!existsSync(log)) throw new CommandFailed(`there is no log in ${source}; of a log in KurrentDB, verify an exported bundle`);
+  if (!existsSync(log))
+    throw new CommandFailed(`there is no log in ${source}; the log of a cluster is verified without naming a source, by the settings`);
   return { log };
 };
 

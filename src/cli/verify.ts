@@ -1,19 +1,24 @@
 import { readFileSync } from 'node:fs';
-import { parseVerifierKey } from '../evidence/note-key.ts';
+import type { Config } from '../config.ts';
+import { COSIGNATURE, NOTE, parseVerifierKey, type SignatureType } from '../evidence/note-key.ts';
 import type { Doubt, Report } from '../evidence/verify.ts';
+import type { BundleTrust } from '../evidence/verify-bundle.ts';
 import { CommandFailed } from './command-failed.ts';
 import type { ImportOutput } from './import-devices.ts';
 import { progressOf } from './progress.ts';
-import { openSource, type Verified, verifyLines, verifyLog } from './verify-sources.ts';
+import { openSource, verifyLines, verifyLog } from './verify-sources.ts';
+import { type Verified, verifyCluster, type Watching } from './verify-store.ts';
 
 /** What is verified, and against what. */
 export interface VerifyOf {
-  source: string;
+  /** A file, a directory or standard input; the settings of nodes for the log of their cluster. */
+  source: string | Config;
   /** Files with signed checkpoints that were kept elsewhere. */
   checkpoints: readonly string[];
   key: string | null;
   witnesses: readonly string[];
-  quorum: number;
+  /** How many of the witnesses must have cosigned; null for all of them. */
+  quorum: number | null;
   /** A directory of keys, or the file of a master key. */
   keys: string | null;
   json: boolean;
@@ -25,29 +30,43 @@ const MOST_PRINTED = 20;
 
 /** Verifies a log or a bundle, without any server, and says what it found. Whether nothing is in doubt. */
 export const verify = async (of: VerifyOf, output: ImportOutput): Promise<boolean> => {
-  const trust = { key: of.key, witnesses: of.witnesses, quorum: of.quorum, kept: of.checkpoints.map(keptIn) };
-  if (of.quorum > of.witnesses.length) throw new CommandFailed('--quorum asks for more witnesses than --witness names');
-  for (const key of [of.key ?? [], of.witnesses].flat()) mustBeKey(key);
+  const trust = { key: of.key, witnesses: of.witnesses, quorum: quorumOf(of), kept: of.checkpoints.map(keptIn) };
+  if (of.key !== null) mustBeKey(of.key, NOTE);
+  for (const key of of.witnesses) mustBeKey(key, COSIGNATURE);
   const told: string[] = [];
-  let tell: ((done: number) => void) | null = null;
+  let tell: ReturnType<typeof progressOf> | null = null;
   const watching = {
-    progress(done: number, total: number) {
+    progress(done: number, total: number, facts?: number) {
       tell ??= progressOf('verified', total, { ...output, print: console.error });
-      tell(done);
+      tell(done, facts);
     },
     fact(index: number, { correlationId, stream, revision, recordedAt, type, actor }: Parameters<typeof lineOf>[1]) {
       if (correlationId === of.consentId) told.push(lineOf(index, { correlationId, stream, revision, recordedAt, type, actor }));
     },
   };
-  const source = openSource(of.source);
-  if ('lines' in source && of.keys !== null) throw new CommandFailed('a bundle brings the keys that it is opened with');
-  const verified =
-    'log' in source ? await verifyLog(source.log, trust, of.keys, watching) : await verifyLines(source.lines, trust, watching);
+  const verified = await verifySource(of, trust, watching);
   const { report, key } = verified;
   if (of.json)
     output.print(JSON.stringify({ ...report, key, keyGiven: of.key !== null, ...(of.consentId !== null && { timeline: told }) }));
   else for (const line of [...linesOf(verified, of), ...told]) output.print(line);
+  if (report.verdict === 'no doubt' && of.consentId !== null && told.length === 0)
+    throw new CommandFailed(`there is nothing of a consent ${of.consentId} in it`);
   return report.verdict === 'no doubt';
+};
+
+const verifySource = ({ source: given, keys }: VerifyOf, trust: BundleTrust, watching: Watching): Promise<Verified> => {
+  if (typeof given !== 'string') return verifyCluster(given, trust, keys, watching);
+  const source = openSource(given);
+  if ('log' in source) return verifyLog(source.log, trust, keys, watching);
+  if (keys !== null) throw new CommandFailed('a bundle brings the keys that it is opened with');
+  return verifyLines(source.lines, trust, watching);
+};
+
+const quorumOf = ({ quorum, witnesses }: VerifyOf): number => {
+  if (quorum === null) return witnesses.length;
+  if (!Number.isInteger(quorum) || quorum < 0) throw new CommandFailed('--quorum: expected a number of witnesses');
+  if (quorum > witnesses.length) throw new CommandFailed('--quorum asks for more witnesses than --witness names');
+  return quorum;
 };
 
 const keptIn = (file: string) => {
@@ -58,11 +77,12 @@ const keptIn = (file: string) => {
   }
 };
 
-const mustBeKey = (key: string) => {
+const mustBeKey = (key: string, type: SignatureType) => {
   try {
-    parseVerifierKey(key);
+    parseVerifierKey(key, type);
   } catch (cause) {
-    throw new CommandFailed(`${key} is no key of notes: name, id in hex and base64, joined by plus signs`, { cause });
+    const whose = type === NOTE ? 'a log' : 'a witness';
+    throw new CommandFailed(`${key} is no key of ${whose}: name, id in hex and base64, joined by plus signs`, { cause });
   }
 };
 

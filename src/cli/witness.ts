@@ -7,7 +7,7 @@ import { noteKeyFile } from '../adapters/evidence/note-key-file.ts';
 import { witnessRecords } from '../adapters/evidence/witness-records.ts';
 import { type Told, witnessServer } from '../adapters/evidence/witness-server.ts';
 import { Malformed } from '../evidence/malformed.ts';
-import { COSIGNATURE, isKeyName, parseVerifierKey, witnessSigner } from '../evidence/note-key.ts';
+import { COSIGNATURE, isKeyName, NOTE, parseVerifierKey, witnessSigner } from '../evidence/note-key.ts';
 import { CommandFailed } from './command-failed.ts';
 
 /** What a witness is started with. */
@@ -35,7 +35,7 @@ export const witness = async (
   { directory, name, logs, host, port }: WitnessOptions,
   tell: (told: Told) => void = () => undefined,
 ): Promise<Witnessing> => {
-  const keys = logs.map((text) => ofForm(`${text} is no key of a log`, () => parseVerifierKey(text)));
+  const keys = logs.map((text) => ofForm(`${text} is no key of a log`, () => parseVerifierKey(text, NOTE)));
   if (keys.length === 0) throw new CommandFailed('a witness needs the key of a log: --log <name+id+key>');
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) throw new CommandFailed('a port is a number up to 65535');
   const file = join(directory, 'witness.key');

@@ -40,6 +40,8 @@ export interface Ports {
   evidence?: EvidenceLog | null;
   /** Whether it is for this process to do what the log owes the world, as that changes; always if not given. */
   onDuty?: Observable<boolean>;
+  /** Of a store that is elsewhere: whether it has taken what this process wrote there last beside the log; always if not given. */
+  takesWrites?: () => boolean;
   /** Leaves the duty to others for good: this process cannot do it any more. */
   leaveDuty?: () => void;
 }

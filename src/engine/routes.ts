@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import { answerRoutes } from '../api/answer/routes.ts';
 import { approverRoutes } from '../api/approver/routes.ts';
 import { auditRoutes } from '../api/audit/routes.ts';
@@ -49,7 +50,8 @@ export const apiRoutes = (
     registrationFiles,
     polls,
     auditIndex,
-  }: Pick<EngineSettings, 'config' | 'registrationFiles'> & { polls: LongPolls; auditIndex: AuditIndex },
+    gone,
+  }: Pick<EngineSettings, 'config' | 'registrationFiles'> & { polls: LongPolls; auditIndex: AuditIndex; gone: Observable<unknown> },
 ): readonly Route[] => {
   const { acrValuesSupported, environment, limits, enrolment, registration } = config;
   const redirecting = authorizeDeps({ ...shared, consentPageUrl: config.consent.pageUrl }, { ...config.authentication, ...config.tokens });
@@ -94,7 +96,7 @@ export const apiRoutes = (
     ...eventNotificationRoutes({ ...shared, ...config.ciba, ...config.eventNotifications, longPolls: polls }),
     ...approverRoutes({ ...shared, expirySeconds: enrolment.expirySeconds, devicesPerPsu: limits.devicesPerPsu }),
     ...phoneRoutes({ ...shared, ...enrolment, ...limits, settings: config.wso2 }),
-    ...consentServiceRoutes({ ...shared, ...redirecting }),
+    ...consentServiceRoutes({ ...shared, ...redirecting, gone }),
     ...receiptRoutes(shared),
     ...erasureRoutes({ ...shared }),
     ...auditRoutes({ ...shared, auditIndex }),

@@ -1,7 +1,7 @@
 import { type OpenedCheckpoint, openCheckpoint } from './checkpoint.ts';
 import { Malformed } from './malformed.ts';
 import { NotSigned } from './note.ts';
-import { parseVerifierKey } from './note-key.ts';
+import { COSIGNATURE, NOTE, parseVerifierKey } from './note-key.ts';
 import { verifyConsistency } from './tree.ts';
 
 /** A checkpoint to compare with, and where it came from. */
@@ -75,7 +75,7 @@ export const readCheckpoints = ({ key, witnesses, quorum, own, kept, extent }: C
 
 const trustIn = (key: string, witnesses: readonly string[], note: Note) => {
   try {
-    return { log: parseVerifierKey(key), witnesses: witnesses.map(parseVerifierKey) };
+    return { log: parseVerifierKey(key, NOTE), witnesses: witnesses.map((one) => parseVerifierKey(one, COSIGNATURE)) };
   } catch (error) {
     note('N1', `the key: ${(error as Error).message}`, null);
     return null;

@@ -6,6 +6,13 @@ export interface Published {
   root: Buffer;
 }
 
+/** What witnesses say against a log: they have cosigned another history of it. */
+export interface Contradiction {
+  witnesses: readonly string[];
+  /** Whether those that are left are fewer than are wanted. */
+  isTooMany: boolean;
+}
+
 /** How an evidence log is getting on. Moments are epoch milliseconds. */
 export interface EvidenceState {
   /** Why it stands still, or null. */
@@ -18,6 +25,8 @@ export interface EvidenceState {
   unwitnessedSince: number | null;
   /** When each witness has cosigned last. */
   witnesses: Readonly<Record<string, number>>;
+  /** What witnesses say against it, since it was opened here; null where they say nothing. */
+  contradiction: Contradiction | null;
 }
 
 /**

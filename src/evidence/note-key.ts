@@ -7,6 +7,8 @@ export const NOTE = 0x01;
 export const COSIGNATURE = 0x04;
 export type SignatureType = typeof NOTE | typeof COSIGNATURE;
 
+const OWNERS = { [NOTE]: "a log's", [COSIGNATURE]: "a witness's" };
+
 const KEY_BYTES = 32;
 const TIME_BYTES = 8;
 
@@ -54,9 +56,10 @@ export const verified = (key: VerifierKey, text: string, signature: Buffer): { a
 
 const cosigned = (text: string, at: number): Buffer => Buffer.from(`cosignature/v1\ntime ${at}\n${text}`);
 
-/** The key in its written form; throws where the id is not that of the name and the key. */
-export const parseVerifierKey = (text: string): VerifierKey => {
+/** The key in its written form; throws where the id is not that of the name and the key, or the key is not of the type that is wanted. */
+export const parseVerifierKey = (text: string, wanted?: SignatureType): VerifierKey => {
   const { name, keyId, type, material } = partsOf(text);
+  if (wanted !== undefined && type !== wanted) throw new Malformed(`a key of type ${wanted} is expected: ${OWNERS[wanted]}`);
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: material.toString('base64url') };
   return withId(keyId, verifierKey(name, type, createPublicKey({ key: jwk, format: 'jwk' })));
 };

@@ -67,7 +67,7 @@ export interface Report {
   /** Where the first doubt may begin. */
   first: number | null;
   doubtCount: number;
-  /** The first thousand of them. */
+  /** The first thousand of them, and the first of each rule. */
   doubts: Doubt[];
 }
 
@@ -87,6 +87,7 @@ const MOST_DOUBTS = 1000;
 export const makeVerification = (settings: VerifySettings): Verification => {
   const { extent, open, hasAllKeys, leaves } = settings;
   const doubts: Doubt[] = [];
+  const rules = new Set<string>();
   let doubtCount = 0;
   let first: number | null = null;
   // Where the fact at hand stands: in a whole log by its place, whatever it says itself.
@@ -96,7 +97,8 @@ export const makeVerification = (settings: VerifySettings): Verification => {
   const note = (rule: string, text: string, index: number | null, event?: LeafEvent) => {
     doubtCount += 1;
     if (index !== null && (first === null || index < first)) first = index;
-    if (doubts.length === MOST_DOUBTS) return;
+    if (doubts.length >= MOST_DOUBTS && rules.has(rule)) return;
+    rules.add(rule);
     doubts.push({ rule, index, stream: event?.stream ?? null, revision: event?.revision ?? null, id: event?.id ?? null, text });
   };
   const say = (rule: string, text: string) => note(rule, text, place, event);

@@ -78,13 +78,14 @@ const post = (rows: Rows, term: number, position: number, since: number): void =
  */
 export const auditIndex: Projection = {
   name: 'audit_index',
-  version: 1,
+  version: 2,
   tables: {
     audit_term: ['create table audit_term (id integer primary key, kind text not null, value text not null, unique (kind, value)) strict'],
     audit_stream: ['create table audit_stream (first integer primary key, name text not null unique) strict'],
     audit_part: [
       'create table audit_part (term integer, stream integer, since integer not null, primary key (term, stream)) strict, without rowid',
       'create index audit_part_stream on audit_part (stream)',
+      'create index audit_part_since on audit_part (term, since)',
     ],
     // `moment` is that of the newest fact up to here: it never goes back, whatever the clocks of a cluster do.
     audit_fact: [

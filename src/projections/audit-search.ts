@@ -31,7 +31,7 @@ export const findTerm = (rows: Rows, kind: TermKind, value: string): number | un
   rows.get<{ id: number }>('select id from audit_term where kind = ? and value = ?', kind, value)?.id;
 
 const AND_OF =
-  ' and exists (select 1 from audit_posting as also where also.term = ? and also.position = fact.position and also.since <= ?)';
+  ' and exists (select 1 from audit_posting as also where also.term = ? and also.position = posting.position and also.since <= ?)';
 // A cross join leaves the order of the tables as it is written.
 const WITH_STREAM = 'cross join audit_stream as stream on stream.first = fact.stream';
 
@@ -45,8 +45,30 @@ const rarestFirst = (rows: Rows, terms: readonly number[]): readonly number[] =>
   return [...terms].sort((one, other) => (held.get(one) ?? 0) - (held.get(other) ?? 0));
 };
 
+// What is looked through to its end, and may be all of a log, is looked through a little at a time.
+const WINDOW = 10_000;
+
+/**
+ * The rows that `find` has in a span, when it is given one window after the other: `endOf` says where the window ends that begins behind a
+ * position, and undefined where the rest is less than one. Others have their turn in between.
+ */
+const inWindows = async <Row>(
+  { after, until, limit }: Span,
+  endOf: (after: number) => { end: number } | undefined,
+  find: (window: Span) => readonly Row[],
+): Promise<readonly Row[]> => {
+  const found: Row[] = [];
+  for (let at = after; ; await new Promise((resolve) => setImmediate(resolve))) {
+    const end = endOf(at)?.end ?? until;
+    found.push(...find({ after: at, until: end, limit: limit - found.length }));
+    if (end >= until || found.length >= limit) return found;
+    at = end;
+  }
+};
+
 /** The facts that have all of the terms. */
-export const findFacts = (rows: Rows, terms: readonly number[], { after, until, limit }: Span): readonly FactPlace[] => {
+export const findFacts = async (rows: Rows, terms: readonly number[], span: Span): Promise<readonly FactPlace[]> => {
+  const { after, until, limit } = span;
   const [rarest, ...others] = rarestFirst(rows, terms);
   const also = AND_OF.repeat(others.length);
   const alsoValues = others.flatMap((term) => [term, until]);
@@ -56,12 +78,21 @@ export const findFacts = (rows: Rows, terms: readonly number[], { after, until, 
         where fact.position > ? and fact.position <= ? order by fact.position limit ?`,
       ...[after, until, limit],
     );
-  return rows.all<FactPlace>(
-    `select fact.position, stream.name as stream, fact.revision
-      from audit_posting as posting cross join audit_fact as fact on fact.position = posting.position ${WITH_STREAM}
-      where posting.term = ? and posting.position > ? and posting.position <= ? and posting.since <= ?${also}
-      order by posting.position limit ?`,
-    ...[rarest, after, until, until, ...alsoValues, limit],
+  return inWindows(
+    span,
+    (at) =>
+      rows.get<{ end: number }>(
+        `select position as end from audit_posting where term = ? and position > ? and position <= ? order by position limit 1 offset ${WINDOW - 1}`,
+        ...[rarest, at, until],
+      ),
+    (window) =>
+      rows.all<FactPlace>(
+        `select fact.position, stream.name as stream, fact.revision
+          from audit_posting as posting cross join audit_fact as fact on fact.position = posting.position ${WITH_STREAM}
+          where posting.term = ? and posting.position > ? and posting.position <= ? and posting.since <= ?${also}
+          order by posting.position limit ?`,
+        ...[rarest, window.after, window.until, until, ...alsoValues, window.limit],
+      ),
   );
 };
 
@@ -79,21 +110,57 @@ export const findStreams = (rows: Rows, term: number, { after, until, limit }: S
     ...[term, after, until, until, limit],
   );
 
+/** A moment, and the span of streams that are asked for: its end is the later moment. */
+type Since = Span & { from: number };
+
 /** Those of them to which something happened behind `from`, or which became the subject's there. */
-export const findChangedStreams = (
-  rows: Rows,
-  term: number,
-  { from, after, until, limit }: Span & { from: number },
-): readonly StreamPlace[] =>
+export const findChangedStreams = async (rows: Rows, term: number, since: Since): Promise<readonly StreamPlace[]> => {
+  const { from, until } = since;
+  const happened = rows.get<{ held: number }>(
+    `select count(*) as held from (
+      select 1 from audit_posting where term = ? and position > ? and position <= ? limit ${COUNTED}
+    )`,
+    ...[term, from, until],
+  );
+  return (happened?.held ?? 0) < COUNTED ? changedByFacts(rows, term, since) : changedOfAll(rows, term, since);
+};
+
+/** Found from what happened, which is little. */
+const changedByFacts = (rows: Rows, term: number, { from, after, until, limit }: Since): readonly StreamPlace[] =>
   rows.all<StreamPlace>(
-    `select part.stream as first, stream.name as stream, part.since
-      from audit_part as part cross join audit_stream as stream on stream.first = part.stream
-      where part.term = ? and part.stream > ? and part.stream <= ? and part.since <= ?
-        and (part.since > ? or exists (
-          select 1 from audit_fact as fact where fact.stream = part.stream and fact.position > ? and fact.position <= ?
-        ))
+    `with changed (stream) as (
+        select fact.stream from audit_posting as posting cross join audit_fact as fact on fact.position = posting.position
+          where posting.term = ? and posting.position > ? and posting.position <= ?
+        union select stream from audit_part where term = ? and since > ? and since <= ?
+      )
+      select part.stream as first, stream.name as stream, part.since
+      from changed cross join audit_part as part on part.term = ? and part.stream = changed.stream
+        cross join audit_stream as stream on stream.first = part.stream
+      where part.stream > ? and part.stream <= ? and part.since <= ?
       order by part.stream limit ?`,
-    ...[term, after, until, until, from, from, until, limit],
+    ...[term, from, until, term, from, until, term, after, until, until, limit],
+  );
+
+/** Found from the streams of the subject: where much has happened, a page of them is soon full. */
+const changedOfAll = (rows: Rows, term: number, { from, ...span }: Since): Promise<readonly StreamPlace[]> =>
+  inWindows(
+    span,
+    (at) =>
+      rows.get<{ end: number }>(
+        `select stream as end from audit_part where term = ? and stream > ? and stream <= ? order by stream limit 1 offset ${WINDOW - 1}`,
+        ...[term, at, span.until],
+      ),
+    (window) =>
+      rows.all<StreamPlace>(
+        `select part.stream as first, stream.name as stream, part.since
+          from audit_part as part cross join audit_stream as stream on stream.first = part.stream
+          where part.term = ? and part.stream > ? and part.stream <= ? and part.since <= ?
+            and (part.since > ? or exists (
+              select 1 from audit_fact as fact where fact.stream = part.stream and fact.position > ? and fact.position <= ?
+            ))
+          order by part.stream limit ?`,
+        ...[term, window.after, window.until, span.until, from, from, span.until, window.limit],
+      ),
   );
 
 /** The position of the last fact up to another position; 0 where there is none. A store whose positions leave gaps reads on from facts only. */

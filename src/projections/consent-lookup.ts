@@ -45,7 +45,7 @@ export const consentLookup: Projection = {
         data.expiresAt,
         data.at,
       );
-      for (const psuId of data.authorisers) rows.run('insert into consent_authoriser values (?, ?, 0)', psuId, id);
+      for (const psuId of data.authorisers) rows.run('insert or ignore into consent_authoriser values (?, ?, 0)', psuId, id);
     },
     CibaRequestApproved: (rows, { id, data }) => {
       if (data.consentOrigin === 'request') rows.run('insert into persist_due values (?, ?, ?)', data.consentId, id, data.at);

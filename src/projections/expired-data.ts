@@ -29,19 +29,38 @@ const NO_CONSENT = `not exists (
 const NO_DEVICE = `not exists (select 1 from device where psu_id = sealing_key.psu_id)
   and not exists (select 1 from device_data where psu_id = sealing_key.psu_id and last_at > ?1)`;
 
+// By the retention of the key.
+const NOTHING_LIVES = {
+  device: NO_DEVICE,
+  consent: `iif(${OF_CONSENT}, ${CONSENT_OVER}, ${OF_PSU} and ${NO_CONSENT})`,
+  all: `iif(${OF_CONSENT}, ${CONSENT_OVER}, ${OF_PSU} and ${NO_CONSENT} and ${NO_DEVICE})`,
+};
+
+const daysBefore = (at: number, days: number): number => at - days * DAY_SECONDS;
+const momentsBefore = (at: number, days: RetentionDays) => [daysBefore(at, days.deviceDays), daysBefore(at, days.consentDays)] as const;
+
 /** The keys whose time is over at a moment, a page at a time: those of nobody who is erased, for whom they are gone. */
 export function* expiredKeys(rows: Rows, at: number, days: RetentionDays): Generator<readonly ExpiredKey[]> {
-  const before = (retention: Retention) => at - days[`${retention}Days`] * DAY_SECONDS;
   // A month is over when the next one has begun.
   for (const retention of ['request', 'delivery'] as const)
-    yield* keysOf(rows, { from: `${retention}.`, to: `${retention}.${monthOf(before(retention))}` });
-  const moments = [before('device'), before('consent')] as const;
-  yield* keysOf(rows, { ...startingWith('device'), where: NO_DEVICE, moments });
-  yield* keysOf(rows, { ...startingWith('consent'), where: `${OF_PSU} and ${NO_CONSENT}`, moments });
-  yield* keysOf(rows, { ...startingWith('consent'), where: `${OF_CONSENT} and ${CONSENT_OVER}`, moments });
-  yield* keysOf(rows, { ...startingWith('all'), where: `${OF_PSU} and ${NO_CONSENT} and ${NO_DEVICE}`, moments });
-  yield* keysOf(rows, { ...startingWith('all'), where: `${OF_CONSENT} and ${CONSENT_OVER}`, moments });
+    yield* keysOf(rows, { from: `${retention}.`, to: `${retention}.${monthOf(daysBefore(at, days[`${retention}Days`]))}` });
+  const moments = momentsBefore(at, days);
+  for (const retention of ['device', 'consent', 'all'] as const)
+    yield* keysOf(rows, { ...startingWith(retention), where: NOTHING_LIVES[retention], moments });
 }
+
+/** Whether nothing lives that a key belongs to, also one that is said to have expired: a month is over once and for all. */
+export const isStillOver = (rows: Rows, key: { psuId: string; name: string }, at: number, days: RetentionDays): boolean => {
+  const { retention } = keyIn(key);
+  if (retention === 'request' || retention === 'delivery') return true;
+  return (
+    rows.get(
+      `with sealing_key (psu_id, name) as (values (?3, ?4)) select 1 from sealing_key where ${NOTHING_LIVES[retention]}`,
+      ...momentsBefore(at, days),
+      ...[key.psuId, key.name],
+    ) !== undefined
+  );
+};
 
 // The character behind the dot.
 const startingWith = (retention: string) => ({ from: `${retention}.`, to: `${retention}/` });

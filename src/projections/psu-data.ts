@@ -10,7 +10,7 @@ import type { Projection } from './projection.ts';
  */
 export const psuData: Projection = {
   name: 'psu_data',
-  version: 1,
+  version: 2,
   tables: {
     // `late`: something of the PSU was on its way into the log when they were erased, and is to be ended, too.
     erased_psu: [
@@ -41,13 +41,19 @@ export const psuData: Projection = {
     CibaRequestApproved: (rows, { sealed }) => sealedBy(rows, sealed),
     CibaRequestDenied: (rows, { sealed }) => sealedBy(rows, sealed),
     AuthorizationRequested: (rows, { sealed }) => sealedBy(rows, sealed),
-    AuthorizationPsuAuthenticated: (rows, { correlationId, data }) => asked(rows, data.psuId, correlationId),
+    AuthorizationPsuAuthenticated: (rows, { correlationId, data }) => {
+      cameLate(rows, data);
+      asked(rows, data.psuId, correlationId);
+    },
     AuthorizationShown: (rows, { sealed }) => sealedBy(rows, sealed),
     AuthorizationApproved: (rows, { sealed }) => sealedBy(rows, sealed),
     TokenResponseKept: (rows, { sealed }) => sealedBy(rows, sealed),
     EventNotificationCreated: (rows, { sealed }) => sealedBy(rows, sealed),
     EventNotificationErrorReported: (rows, { sealed }) => sealedBy(rows, sealed),
-    ConsentLodged: (rows, { sealed }) => sealedBy(rows, sealed),
+    ConsentLodged: (rows, { data, sealed }) => {
+      sealedBy(rows, sealed);
+      for (const psuId of data.authorisers) cameLate(rows, { psuId });
+    },
     ConsentFileUploaded: (rows, { sealed }) => sealedBy(rows, sealed),
     ConsentAmended: (rows, { sealed }) => sealedBy(rows, sealed),
     ConsentAuthorisationGiven: (rows, { data, sealed }) => {
@@ -136,9 +142,12 @@ export const isKnown = (rows: Rows, psuId: string): boolean =>
 export const erasuresDue = (rows: Rows, limit: number): readonly { psuId: string; eventId: string }[] =>
   rows.all('select psu_id as psuId, event_id as eventId from erased_psu where destroyed_at is null limit ?', limit);
 
-// Another PSU, who was not erased, has answered for it or is to.
+// Another PSU, who was not erased, has answered for it or is to, or is being asked.
 const OF_OTHERS = `exists (
     select 1 from consent_authoriser other
+    where other.consent_id = consent.consent_id and other.psu_id <> ?1 and other.psu_id not in (select psu_id from erased_psu)
+  ) or exists (
+    select 1 from asked_consent other
     where other.consent_id = consent.consent_id and other.psu_id <> ?1 and other.psu_id not in (select psu_id from erased_psu)
   ) or (coalesce(consent.psu_id, ?1) <> ?1 and consent.psu_id not in (select psu_id from erased_psu))`;
 const ANSWERS_FOR = `select consent_id from consent where psu_id = ?1 union select consent_id from consent_authoriser where psu_id = ?1`;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { defer, of } from 'rxjs';
+import { BehaviorSubject, defer, of } from 'rxjs';
 import { systemClock, systemIds } from '../adapters/clock.ts';
 import { bounded } from '../adapters/event-store/bounded.ts';
 import { lockFile, sqliteEventReader, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
@@ -28,7 +28,7 @@ import type { Opened } from './opened.ts';
 import type { Opening } from './ports.ts';
 
 /** The log, and the ports that stand or fall with where it is kept. */
-type OfStore = Pick<Ports, 'store' | 'sealer' | 'signer' | 'limits' | 'evidence' | 'onDuty' | 'leaveDuty'>;
+type OfStore = Pick<Ports, 'store' | 'sealer' | 'signer' | 'limits' | 'evidence' | 'onDuty' | 'takesWrites' | 'leaveDuty'>;
 
 /** Opens the store that the settings name: the log first, or the lock of the directory, for it says whether another process is at work here. */
 export const openStore = (config: Config, opening: Opening): Promise<OfStore> =>
@@ -76,7 +76,13 @@ const inCluster = async (config: Config, opening: Opening): Promise<OfStore> => 
 
   let duty: Duty | undefined;
   opened.atEnd(() => duty?.close());
-  const begin = () => sharedDuty(records, { nodeId: systemIds.uuid(), onFault: (error) => onFault('duty', error) });
+  // For who watches without asking for it.
+  const isOnDuty = new BehaviorSubject(false);
+  const begin = () => {
+    const begun = sharedDuty(records, { nodeId: systemIds.uuid(), onFault: (error) => onFault('duty', error) });
+    begun.onDuty.subscribe(isOnDuty);
+    return begun;
+  };
   // Waits for the cluster, where that is not there yet.
   const limits = opened.keep(await gossipingLimits(limitsIn(config, master), news, { clock: systemClock, onFault }));
   await checkMaster(cluster, master);
@@ -88,8 +94,9 @@ const inCluster = async (config: Config, opening: Opening): Promise<OfStore> => 
   return {
     ...keysInCluster(cluster, master, (error) => onFault('signing keys', error)),
     limits,
-    evidence: await openEvidence(config, opening, { log: cluster.store, master, shared: { records, onDuty } }),
+    evidence: await openEvidence(config, opening, { log: cluster.store, master, shared: { records, onDuty: isOnDuty } }),
     onDuty,
+    takesWrites: () => duty?.isWell() ?? true,
     leaveDuty: () => void duty?.close(),
   };
 };

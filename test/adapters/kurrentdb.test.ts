@@ -4,6 +4,7 @@ import { firstValueFrom, lastValueFrom, type Observable, takeWhile, toArray } fr
 import { type KurrentdbSettings, kurrentdbEventStore } from '../../src/adapters/event-store/kurrentdb.ts';
 import { toMessage } from '../../src/adapters/event-store/kurrentdb-envelope.ts';
 import {
+  AppendTooLarge,
   type EventStore,
   type NewEvent,
   type Page,
@@ -52,6 +53,18 @@ const foreign = () => ({
 const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
 };
+
+test('an append that is more than the cluster takes is refused at once, and smaller ones go on', async () => {
+  const cluster = await clusterOf();
+  const store = storeIn(cluster);
+  const large = { ...newEvent(), data: JSON.stringify('x'.repeat(1024 * 1024)) };
+  await expect(store.append('a-1', [large], -1)).rejects.toThrow(AppendTooLarge);
+  expect(cluster.node.calls()).toBe(1);
+  expect(await store.append('a-1', newEvents(1), -1)).toMatchObject({ revision: 0 });
+  const told = storeIn(await clusterOf({ maxAppendSize: 4 * 1024 * 1024 }));
+  await told.append('a-1', [large], -1);
+  expect((await told.read('a-1'))[0]?.data).toBe(large.data);
+});
 
 describe('an append whose answer never came', () => {
   test('was kept: it succeeds, once', async () => {

@@ -134,8 +134,15 @@ describe('the evidence of a consent', () => {
         expect.arrayContaining([expect.objectContaining({ from: 'the auditor', size })]),
       ]);
       expect(verified(await linesOf(`${path}kept=${size - 1}`), kept).verdict).toBe('doubt');
-      expect((await alice.get(`${path}kept=999999`)).status).toBe(400);
+      for (const sizes of ['999999', `${size},999999`, `${size},`, '-1', 'x', ''])
+        expect([sizes, (await alice.get(`${path}kept=${sizes}`)).status]).toEqual([sizes, 400]);
     }
+    const newer = await newest();
+    while (sizeOf(await newest()) === sizeOf(newer));
+    const both = [...kept, { note: newer, from: 'the auditor, later' }];
+    const report = verified(await linesOf(`/consents/${consentId}/evidence?kept=${size},${sizeOf(newer)}`), both);
+    expect([report.doubts, report.checkpoints.map(({ size }) => size)]).toEqual([[], expect.arrayContaining([size, sizeOf(newer)])]);
+    expect(verified(await linesOf(`/consents/${consentId}/evidence?kept=${size}`), both).doubts).toMatchObject([{ rule: 'T5' }]);
   });
 
   test('is of a consent that there is', async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock, systemIds } from '../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
-import { csvRecord } from '../../src/api/audit/csv.ts';
+import { csvJson, csvRecord } from '../../src/api/audit/csv.ts';
 import { csvRecords } from '../../src/cli/csv.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
@@ -117,11 +117,19 @@ describe('an export', () => {
 
 describe('a cell of CSV', () => {
   test('is no formula, whatever it holds', () => {
-    for (const begin of ['=', '+', '-', '@', '\t', '\r']) {
+    for (const begin of ['=', '+', '-', '@', '\t', '\r', '\n']) {
       const text = `${begin}cmd|' /C calc'!A0`;
       const [{ fields } = { fields: [] }] = [...csvRecords(csvRecord([text, 'plain']))];
       expect(fields).toEqual([`'${text}`, 'plain']);
     }
+  });
+
+  test('is none either where cells are separated by semicolons, and lines end wherever a line breaks', () => {
+    const texts = ['a;=cmd', 'a; "@cmd', 'a;b\n+cmd', 'a\r\n\t-cmd', 'a,;=cmd'];
+    const cells = csvRecord([...texts, csvJson({ said: 'x;=cmd', ';-key': '\n=cmd' })]).split(/[;\r\n]/);
+    expect(cells.filter((cell) => /^["\s]*[=+\-@]/.test(cell))).toEqual([]);
+    expect(JSON.parse(csvJson({ ';': 'x;=1' }))).toEqual({ ';': 'x;=1' });
+    expect(csvRecord(['a; b', 'a;b'])).toBe('a; b,a;b\r\n');
   });
 
   test('holds quotes, commas and line breaks as they are', () => {

@@ -52,10 +52,12 @@ describe('the state as of a moment', () => {
     for (const event of past) {
       now = event.recordedAt;
       await growing.append(event.stream, [event], event.revision - 1);
+      const folded = statesOf(past.slice(0, event.position), sealer);
       for (const subject of subjectsOf(decode(event))) {
         const asOf = await statesAt(whole, pathOf(subject), { as_of: event.position });
         expect(asOf).toEqual(await statesAt(then, pathOf(subject)));
         expect(asOf.map(({ stream }) => stream)).toContain(event.stream);
+        for (const { stream, state } of asOf) expect(state).toEqual(folded.get(stream));
       }
     }
     then.stop();

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -13,6 +14,7 @@ import { backup } from '../../src/cli/backup.ts';
 import { describeFile, MANIFEST, type Manifest } from '../../src/cli/manifest.ts';
 import { rebuildShadow } from '../../src/cli/rebuild-shadow.ts';
 import { restore } from '../../src/cli/restore.ts';
+import { verifyLog } from '../../src/cli/verify-sources.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
 import { decode } from '../../src/domain/catalogue.ts';
 import { closingAfter } from '../../src/domain/closing.ts';
@@ -132,6 +134,15 @@ describe('countersign backup and restore', () => {
     }
   });
 
+  test('leave out what else is in the folder of keys: nothing says that it is sealed', async () => {
+    const { config } = await setUp();
+    const inKeys = (name: string) => join(config.dataDir, 'keys', name);
+    const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' });
+    for (const name of ['evidence.pem', 'evidence.key', 'master.key.old', 'tls.key']) writeFileSync(inKeys(name), pem);
+    const { manifest } = await backUp({ ...config, evidence: { ...config.evidence, keyFile: inKeys('evidence.key') } });
+    expect(manifest.files.map(({ name }) => name).filter((name) => name.startsWith('keys/'))).toEqual(['keys/psu-keys.sqlite']);
+  });
+
   test('leave the master key out unless it is wanted, whatever its name', async () => {
     const { config } = await setUp();
     const { folder, manifest } = await backUp(config);
@@ -189,6 +200,54 @@ describe('a backup with an evidence log', () => {
     expect(existsSync(join(await changed('select 1'), 'log.sqlite'))).toBe(true);
   });
 
+  test('is put back when the evidence log has got another name since, and the log is verified by that name', async () => {
+    const env = await freshEnvironment({ COUNTERSIGN_EVIDENCE_CHECKPOINT_MS: '100' });
+    const settings = (more: Record<string, string>) => loadConfig({ env: { ...env, ...more }, cwd: temporaryFolder() }).config;
+    const serveOnce = async (config: Config) => {
+      const { engine, close } = await serve(config, { say: () => undefined, log: logger({ log: { level: 'fatal' } }) });
+      await engine.rotateSigningKeys({ kind: 'operator', id: 'test' });
+      await close();
+    };
+    const [before, after] = [settings({}), settings({ COUNTERSIGN_EVIDENCE_ORIGIN: 'bank.example/consents/2' })];
+    for (const config of [before, after]) await serveOnce(config);
+    const verified = (keys: string | null) =>
+      verifyLog(join(after.dataDir, 'log.sqlite'), { key: null, witnesses: [], quorum: 0, kept: [] }, keys, {
+        progress: () => undefined,
+        fact: () => undefined,
+      });
+    const { key, report } = await verified(join(after.dataDir, 'keys'));
+    expect([key.split('+')[0], report.doubts, report.uncovered]).toEqual(['bank.example/consents/2', [], 0]);
+    // Without keys, by the one that the evidence log names.
+    expect(await verified(null)).toMatchObject({ key, report: { verdict: 'no doubt' } });
+    // Also where the settings name another one that no engine has begun yet.
+    for (const config of [after, before]) expect(existsSync(await putBack((await backUp(config)).folder))).toBe(true);
+  });
+
+  test('says in the backup, and where it is put back, that its log is not compared: its key cannot be opened', async () => {
+    const { config, serving } = await served({ COUNTERSIGN_EVIDENCE_CHECKPOINT_MS: '100' });
+    await serving.close();
+    const told = async (config: Config) => {
+      const lines: string[] = [];
+      const output = { print: (line: string) => void lines.push(line), progress: () => undefined };
+      const folder = newPlace();
+      await backup(config, { folder, withMasterKey: false }, output);
+      await restore({ folder, dataDir: newPlace() }, output);
+      return lines.filter((line) => line.includes('checkpoints'));
+    };
+    expect(await told(config)).toEqual([]);
+    expect(await told({ ...config, keys: { ...config.keys, masterFile: '/nowhere/master.key' } })).toEqual([
+      expect.stringContaining('the key of the evidence log cannot be opened here'),
+      expect.stringContaining('was not compared with its checkpoints'),
+    ]);
+  });
+
+  test('is refused when it is not whole behind a thousand doubts of another kind', async () => {
+    const doubtful = `with recursive n(n) as (select 1 union all select n + 1 from n where n < 1200)
+      insert into event (position, id, stream, revision, type, version, actor_kind, actor_id, correlation_id, causation_id, data, sealed, recorded_at)
+      select (select max(position) from event) + n, 'id-' || n, 'client-' || n, n / 1200, 'ClientDisabled', 1, 'system', 'x', 'x', null, '{}', null, 0 from n`;
+    await expect(changed(doubtful)).rejects.toThrow(/not whole, or another one \(S2\)/);
+  });
+
   test('is refused when a fact in it was changed by somebody who has changed the list, too', async () => {
     await expect(changed(`update event set recorded_at = recorded_at + 1 where type = 'ClientRegistered'`)).rejects.toThrow(
       /another one \(T[14]\)/,
@@ -216,7 +275,7 @@ describe('countersign backup', () => {
     const folder = newPlace();
     await backup({ ...config, store: { ...config.store, kind: 'kurrentdb' } }, { folder, withMasterKey: false }, output);
     expect(lines.join('\n')).toContain('are in the cluster: back that up in its own way');
-    expect([existsSync(join(folder, 'log.sqlite')), existsSync(join(folder, 'keys', 'a-client.key'))]).toEqual([false, true]);
+    expect([existsSync(join(folder, 'log.sqlite')), existsSync(join(folder, 'keys', 'a-client.key'))]).toEqual([false, false]);
     expect(existsSync(join(await putBack(folder), 'keys', 'psu-keys.sqlite'))).toBe(true);
   });
 });

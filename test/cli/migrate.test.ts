@@ -99,7 +99,9 @@ const appending = (act: (store: EventStore, ...append: Parameters<EventStore['ap
 describe('countersign migrate', () => {
   test('copies every event in its order, with its id and its time, and proves it', async () => {
     const world = await setUp();
-    const rows = ['read-models.sqlite', 'read-models.kurrentdb.sqlite'].map((name) => join(world.config.dataDir, name));
+    const rows = ['read-models', 'audit', 'read-models.kurrentdb', 'audit.kurrentdb'].map((name) =>
+      join(world.config.dataDir, `${name}.sqlite`),
+    );
     for (const file of rows) writeFileSync(file, 'of a log');
     const lines = await run(world);
     const events = world.log.length;
@@ -113,7 +115,7 @@ describe('countersign migrate', () => {
       { outcome: 'equal', events },
     ]);
     // Those of this log still say where they stand in it; those of another cluster do not.
-    expect(rows.map((file) => existsSync(file))).toEqual([true, false]);
+    expect(rows.map((file) => existsSync(file))).toEqual([true, true, false, false]);
     const again = await run(world);
     expect(again).toContainEqual({ step: 'events', copied: 0, known: events });
     expect(await everything(clusterLog(world.cluster))).toHaveLength(events);
@@ -216,6 +218,19 @@ describe('countersign migrate', () => {
       return store.append(...append);
     });
     await expect(run(world, beside)).rejects.toThrow('somebody else writes to the cluster');
+  });
+
+  test('names an event that is more than the cluster takes, and what to set', async () => {
+    const world = await setUp(1);
+    const source = sqliteEventStore(world.file);
+    await source.append('consent-large', [{ ...newEvent(), sealed: 'x'.repeat(1_400_000) }], -1);
+    await source.close();
+    await expect(run(world)).rejects.toThrow(
+      /^the cluster refuses an event: event \d+ \(SomethingNoted, consent-large revision 0\) .*KURRENTDB_MAX_APPEND_SIZE/,
+    );
+    const larger = await kurrentdbCluster({ maxAppendSize: 4_194_304 });
+    opened.push(larger);
+    expect((await run({ ...world, cluster: larger, records: inMemoryRecords() })).at(-1)).toMatchObject({ outcome: 'equal' });
   });
 
   test('finds an event that arrived as another one', async () => {

@@ -7,9 +7,9 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { CommandFailed } from '../../src/cli/command-failed.ts';
 import { type WitnessOptions, witness } from '../../src/cli/witness.ts';
 import { openCheckpoint } from '../../src/evidence/checkpoint.ts';
-import { COSIGNATURE, parseSignerKey, parseVerifierKey } from '../../src/evidence/note-key.ts';
+import { COSIGNATURE, parseSignerKey, parseVerifierKey, witnessSigner } from '../../src/evidence/note-key.ts';
 import { addCheckpointText } from '../../src/evidence/witness.ts';
-import { smallLog } from '../evidence/support.ts';
+import { newKey, smallLog } from '../evidence/support.ts';
 import { temporaryFolder } from '../support/served.ts';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 200);
@@ -66,6 +66,8 @@ describe('countersign witness', () => {
     };
     expect(await refused({ logs: [] })).toContain('needs the key of a log');
     expect(await refused({ logs: [text, 'nonsense'] })).toContain('nonsense is no key of a log');
+    const cosigner = witnessSigner('a.example', newKey(), () => 0).verifierKey.text;
+    expect(await refused({ logs: [cosigner] })).toContain("is no key of a log: a key of type 1 is expected: a log's");
     expect(await refused({})).toContain('a new witness needs a name');
     expect(await refused({ name: 'w 1' })).toContain('a new witness needs a name');
     expect(await refused({ name: 'w1', port: Number.NaN })).toBe('a port is a number up to 65535');

@@ -23,6 +23,7 @@ import { askedWith } from '../support/ceremony-facts.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
 import { temporaryFolder } from '../support/served.ts';
 import { ask, lodge, secretTpp } from '../support/tpp.ts';
+import { lodgeAs } from '../wso2/support/officer.ts';
 import { approve, destroyed, enrolled, eraserOf, nodePorts, until } from './support.ts';
 
 const open: TestEngine[] = [];
@@ -139,6 +140,38 @@ describe('a PSU who is erased', () => {
     if (lodged.status === 'absent') throw new Error('the consent is gone');
     expect(lodged.status).toBe('authorised');
     expect(receiptOf(lodged, sealer)).not.toBeNull();
+  });
+
+  test('ends no consent that another PSU is being asked for, and this one ends with the last of them', async () => {
+    const tested = await started();
+    const { sealer } = tested.ports;
+    const [auth, eraser] = [await tppOf(tested), await eraserOf(tested)];
+    const intent = await lodge(tested, auth);
+    await ask(tested, auth, { openbanking_intent_id: intent });
+    await ask(tested, auth, { openbanking_intent_id: intent, login_hint: 'bob' });
+    const stateOf = async () => {
+      const lodged = await tested.engine.load(consent, intent);
+      return lodged.status === 'absent' ? null : [lodged.status, receiptOf(lodged, sealer) !== null];
+    };
+    await eraser.erase('psu-alice');
+    await destroyed(tested, 'psu-alice');
+    expect(await stateOf()).toEqual(['awaitingAuthorisation', true]);
+    await eraser.erase('psu-bob');
+    await destroyed(tested, 'psu-bob');
+    expect(await stateOf()).toEqual(['revoked', false]);
+  });
+
+  test('is a PSU, and nothing else that has keys', async () => {
+    const tested = await started();
+    const [auth, eraser] = [await tppOf(tested), await eraserOf(tested)];
+    const intent = await lodge(tested, auth);
+    for (const name of [`consent ${intent}`, `client ${auth.client_id}`, 'ü', 'x'.repeat(256)]) {
+      expect([name, (await eraser.erase(name)).status]).toEqual([name, 404]);
+      expect([name, (await eraser.call('GET', name)).status]).toEqual([name, 404]);
+    }
+    expect((await tested.log()).filter(({ type }) => type === 'PsuErased')).toEqual([]);
+    const lodged = await tested.engine.load(consent, intent);
+    expect(lodged.status !== 'absent' && receiptOf(lodged, tested.ports.sealer)).toBeTruthy();
   });
 
   test('is told no push and no ping any more: what waited is dropped', async () => {
@@ -293,6 +326,27 @@ test('what a slow node had sealed before, and what comes into the log behind all
   const state = await tested.engine.load(cibaRequest, 'late');
   expect(state.status).toBe('cancelled');
   expect(phone.deviceId).toBeDefined();
+}, 30_000);
+
+test('what is lodged for an erased PSU, and a sign-in that comes behind all of it, is ended too', async () => {
+  const tested = await started();
+  const { store, rows, ids, clock } = tested.ports;
+  const [auth, eraser] = [await tppOf(tested), await eraserOf(tested)];
+  await enrolled(tested);
+  const intent = await lodge(tested, auth);
+  await eraser.erase('psu-alice');
+  await destroyed(tested, 'psu-alice');
+  const joint = await lodgeAs(tested, auth.client_id, { authorisers: ['psu-alice', 'psu-bob'] });
+  const isEnded = async (consentId: string) => (await tested.engine.load(consent, consentId)).status === 'revoked';
+  await until(async () => (await isEnded(joint)) && erasedPsu(rows, 'psu-alice')?.destroyedAt != null);
+  expect(await isEnded(intent)).toBe(false);
+  const data = JSON.stringify({ psuId: 'psu-alice', sessionId: 'session', steps: ['basic'], at: clock() });
+  const event = {
+    ...{ id: ids.uuid(), type: 'AuthorizationPsuAuthenticated', version: 1, data, sealed: null },
+    ...{ actor: { kind: 'psu', id: 'psu-alice' } as const, correlationId: intent, causationId: null },
+  };
+  await store.append('authorization-late', [event], -1);
+  await until(async () => (await isEnded(intent)) && erasedPsu(rows, 'psu-alice')?.destroyedAt != null);
 }, 30_000);
 
 test('a rebuild after an erasure finds the same', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { of } from 'rxjs';
@@ -7,16 +7,17 @@ import { sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { temporarySigningKeys } from '../../src/adapters/keys/signing-keys.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
-import { expireData } from '../../src/cli/psu.ts';
+import { erasePsu, expireData } from '../../src/cli/psu.ts';
 import { loadConfig } from '../../src/config.ts';
 import { cibaRequest } from '../../src/domain/ciba-request/decider.ts';
 import { cibaRequestEvents } from '../../src/domain/ciba-request/events.ts';
 import { consent, revoke } from '../../src/domain/consent/decider.ts';
 import { consentEvents } from '../../src/domain/consent/events.ts';
-import { makeDecide } from '../../src/domain/decide.ts';
+import { type Decide, makeDecide } from '../../src/domain/decide.ts';
 import { device } from '../../src/domain/device/decider.ts';
 import { describedAs } from '../../src/domain/device/described.ts';
 import { OAuthError } from '../../src/domain/oauth-error.ts';
+import type { Rows } from '../../src/domain/ports/rows.ts';
 import type { SealingKeys } from '../../src/domain/ports/sealer.ts';
 import { expiredKeys, type RetentionDays } from '../../src/projections/expired-data.ts';
 import { destroyExpired } from '../../src/projections/reactions/expire-data.ts';
@@ -39,14 +40,16 @@ afterEach(async () => {
 /** An engine whose clock the test moves, with one PSU who has a phone and agreed to something. */
 const world = async ({
   sealer = psuKeys(':memory:', Buffer.alloc(32, 1)),
+  rows: ownRows = sqliteRows(':memory:'),
   isOnDuty = false,
 }: {
   sealer?: SealingKeys;
+  rows?: Rows;
   isOnDuty?: boolean;
 } = {}) => {
   let at = START;
   const clock = () => at;
-  const engine = await testEngine({ clock, sealer, signer: temporarySigningKeys(), onDuty: of(isOnDuty) });
+  const engine = await testEngine({ clock, sealer, rows: ownRows, signer: temporarySigningKeys(), onDuty: of(isOnDuty) });
   tested = engine;
   const { store, rows } = engine.ports;
   const does = steps({ store, sealer, clock, ids: systemIds });
@@ -80,8 +83,9 @@ const world = async ({
     later(days: number) {
       at = START + days * DAY;
     },
-    destroy: async () => {
-      const count = await destroyExpired({ decide, rows, sealer, clock, ids: systemIds }, DAYS);
+    destroy: async (by: Decide = decide) => {
+      const { latest } = engine.engine.readModels;
+      const count = await destroyExpired({ decide: by, rows, latest, sealer, clock, ids: systemIds }, DAYS);
       await engine.engine.readModels.latest();
       return count;
     },
@@ -150,16 +154,63 @@ describe('what was kept long enough', () => {
 
   test('is destroyed after a process has died between the fact and the key', async () => {
     const sealer = psuKeys(':memory:', Buffer.alloc(32, 1));
-    const { later, destroy, asked, decide, rows, clock } = await world({ sealer });
+    const { later, destroy, asked, decide, rows, clock, engine } = await world({ sealer });
     later(450);
     const dying = { ...sealer, destroy: () => Promise.reject(new OAuthError('server_error', 'it died')) };
-    await expect(destroyExpired({ decide, rows, clock, sealer: dying, ids: systemIds }, DAYS)).rejects.toThrow('it died');
+    const { latest } = engine.engine.readModels;
+    await expect(destroyExpired({ decide, rows, latest, clock, sealer: dying, ids: systemIds }, DAYS)).rejects.toThrow('it died');
     await tested?.engine.readModels.latest();
     // This process has heard of it all the same.
     await until(async () => (await asked()) === null);
     const fresh = { psuId: 'alice', retention: 'request', at: START } as const;
     await destroy();
     expect(() => sealer.seal(fresh, 'again', 'a place')).toThrow('unknown');
+  });
+
+  test('keeps its key where something was sealed with it right before the fact', async () => {
+    const file = join(temporaryFolder(), 'keys.sqlite');
+    const { later, end, does, destroy, decide } = await world({ sealer: psuKeys(file, Buffer.alloc(32, 1)) });
+    later(100);
+    await end();
+    later(100 + 2556);
+    // What goes by the month is gone: of what is left one key is over a day later.
+    await destroy();
+    later(100 + 2557);
+    const agreed = async () => {
+      await does.offerEnrolment('phone-2', 'alice');
+      await does.registerDevice('phone-2', 'push-token');
+      await does.ask('request-2', { clientId: 'tpp', psuId: 'alice', consentId: null });
+      await does.show('request-2', 'phone-2');
+      await does.answer('request-2', 'phone-2', 'approved');
+      await does.persist('request-2');
+    };
+    const late: Decide = async (decider, id, decision, command) => {
+      const state = await does.load(consent, 'request-2');
+      if (id === 'alice' && state.status === 'absent') await agreed();
+      return decide(decider, id, decision, command);
+    };
+    await destroy(late);
+    await destroy();
+    const fresh = psuKeys(file, Buffer.alloc(32, 1));
+    const state = await does.load(consent, 'request-2');
+    if (state.status === 'absent' || state.authorisation === null) throw new Error('it is not there');
+    const { sealed } = state.authorisation;
+    expect(sealed?.text).toMatch(/^2\.consent\.-\./);
+    expect(consentEvents.open('ConsentAuthorised', sealed as never, fresh)).not.toBeNull();
+    fresh.close();
+  });
+
+  test('leaves nothing in the files of the read models', async () => {
+    const file = join(temporaryFolder(), 'rows.sqlite');
+    const rows = sqliteRows(file);
+    const { later, end, destroy } = await world({ rows });
+    const held = () => ['', '-wal'].some((suffix) => readFileSync(file + suffix).includes('account-1'));
+    rows.commit();
+    expect(held()).toBe(true);
+    await end();
+    later(2557);
+    await destroy();
+    await until(() => !held());
   });
 
   test('is done by the engine every day, by itself', async () => {
@@ -189,4 +240,11 @@ test('countersign psu expire prints what would go, and destroys it', async () =>
   const again = open();
   expect(() => again.seal({ psuId: 'alice', retention: 'request', at: Date.UTC(2024, 0, 5) / 1000 }, 'a text', 'a place')).toThrow();
   again.close();
+});
+
+test.each(['sqlite', 'kurrentdb'] as const)('countersign psu erase takes nothing but a PSU, over %s', async (kind) => {
+  const { config } = loadConfig({ env: { COUNTERSIGN_DATA_DIR: temporaryFolder() }, cwd: '/nonexistent' });
+  const over = { ...config, store: { ...config.store, kind } };
+  for (const name of ['consent request-1', 'client tpp', ''])
+    await expect(async () => erasePsu(over, name, 'case 4711', () => undefined)).rejects.toThrow('nothing is kept of a PSU');
 });

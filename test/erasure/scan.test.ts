@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -18,6 +18,7 @@ import { requestIdOf } from '../../src/domain/ciba-request/id.ts';
 import { client, register as registerClient } from '../../src/domain/client/decider.ts';
 import { CIBA_GRANT, clientMetadata } from '../../src/domain/client/metadata.ts';
 import { closingAfter } from '../../src/domain/closing.ts';
+import { amend, consent } from '../../src/domain/consent/decider.ts';
 import { device, offer, register } from '../../src/domain/device/decider.ts';
 import { erasedPsu } from '../../src/projections/psu-data.ts';
 import { type Serving, serve } from '../../src/serve.ts';
@@ -162,16 +163,19 @@ const flowsOf = async (
       RemittanceInformation: { Reference: word(), Unstructured: word() },
     },
   };
-  const lodged = await fetch(`${issuer}/open-banking/v3.1/pisp/domestic-payment-consents`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${own.body['access_token']}`,
-      'content-type': 'application/json',
-      'x-idempotency-key': systemIds.uuid(),
-    },
-    body: JSON.stringify({ Data: { Initiation: initiation }, Risk: { MerchantCustomerIdentification: word() } }),
+  const sent = (path: string, body: string, type: string) =>
+    fetch(`${issuer}/open-banking/v3.1/pisp/${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${own.body['access_token']}`, 'content-type': type, 'x-idempotency-key': systemIds.uuid() },
+      body,
+    });
+  const lodge = async (name: string, body: object) => {
+    const lodged = await sent(name, JSON.stringify(body), 'application/json');
+    return ((await lodged.json()) as { Data: { ConsentId: string } }).Data;
+  };
+  const Data = await lodge('domestic-payment-consents', {
+    ...{ Data: { Initiation: initiation }, Risk: { MerchantCustomerIdentification: word() } },
   });
-  const { Data } = (await lodged.json()) as { Data: { ConsentId: string } };
   const asked = await post('/oauth2/ciba', {
     ...{ ...tpp, scope: 'openid payments', login_hint: person.username, openbanking_intent_id: Data.ConsentId },
     ...{ binding_message: word(), request_context: JSON.stringify({ device: word(), [word()]: 1 }) },
@@ -183,6 +187,28 @@ const flowsOf = async (
   await approve(asked.body['auth_req_id'] as string);
   const tokens = await post('/oauth2/token', { ...tpp, grant_type: CIBA_GRANT, auth_req_id: asked.body['auth_req_id'] as string });
   expect(tokens.body['access_token']).toBeDefined();
+
+  // A file of payments, which is uploaded and approved; then its consent is amended.
+  const file = JSON.stringify({ payments: [{ to: word(), reference: word() }] });
+  const FileHash = createHash('sha256').update(file).digest('base64');
+  const Initiation = { FileType: 'UK.OBIE.PaymentInitiation.3.1', FileHash, FileReference: word(), NumberOfTransactions: '1' };
+  const { ConsentId: inFile } = await lodge('file-payment-consents', { Data: { Initiation } });
+  expect((await sent(`file-payment-consents/${inFile}/file`, file, 'text/plain')).status).toBe(200);
+  const { body: askedForFile } = await post('/oauth2/ciba', {
+    ...{ ...tpp, scope: 'openid payments', login_hint: person.username, openbanking_intent_id: inFile },
+  });
+  await approve(askedForFile['auth_req_id'] as string);
+  const state = await engine.load(consent, inFile);
+  if (state.status === 'absent') throw new Error(inFile);
+  const terms = { content: state.content, expiresAt: null, reason: 'other terms', at: systemClock() };
+  const receipt = { Data: { Initiation: { FileReference: word() } }, Risk: { MerchantCustomerIdentification: word() } };
+  const amendment = await engine.decide(
+    consent,
+    inFile,
+    amend(terms, receipt, () => null),
+    as(),
+  );
+  await engine.readModels.reached(amendment.position);
 
   // Authorization details, and one request that is left waiting.
   const details = {
@@ -346,7 +372,8 @@ test('no word of two people stands anywhere after they were erased, one by the A
     body: 'grant_type=client_credentials&scope=audit',
   });
   const { access_token: token } = (await granted.json()) as { access_token: string };
-  for (const format of ['jsonl', 'csv']) {
+  const formats = ['jsonl', 'csv', 'bundle'];
+  for (const format of formats) {
     const headers = { authorization: `Bearer ${token}`, 'countersign-purpose': 'test' };
     const response = await fetch(`${at.issuer}/audit/v1/export?format=${format}`, { headers });
     expect(response.status).toBe(200);
@@ -375,12 +402,12 @@ test('no word of two people stands anywhere after they were erased, one by the A
       both,
       new Map([
         ['output', heard.join('\n')],
-        ['history', exported.slice(2).join('\n')],
+        ['history', exported.slice(formats.length).join('\n')],
       ]),
     ),
   ).toEqual([]);
   // Exported when only Alice was erased.
-  expect(found(words.alice.all, new Map([['export', exported.slice(0, 2).join('\n')]]))).toEqual([]);
+  expect(found(words.alice.all, new Map([['export', exported.slice(0, formats.length).join('\n')]]))).toEqual([]);
   expect(exported[0]).toContain('erased');
 
   // No key is left that opens anything of theirs, nor a trace of one.

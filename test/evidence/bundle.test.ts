@@ -78,6 +78,14 @@ describe('a bundle', () => {
     expect(rulesIn(bundleOf({ ...head, origin: 'another' }, facts))).toEqual(['N4']);
   });
 
+  test('has its checkpoint by the key of a log, and cosignatures by keys of witnesses', () => {
+    const [log, witness] = [signer.verifierKey.text, witnessSigner('one', signerKey('one'), () => 0).verifierKey.text];
+    const bytes = bundleOf(head, facts);
+    expect(rulesIn(bytes, { key: log, witnesses: [witness] })).toEqual([]);
+    expect(rulesIn(bytes, { key: log, witnesses: [newSigner().verifierKey.text] })).toEqual(['N1', 'N2']);
+    expect(rulesIn(bytes, { key: witness })).toEqual(['N1', 'N2', 'N4']);
+  });
+
   test('has to have the cosignatures of as many witnesses as are wanted', () => {
     const witnesses = ['one', 'two', 'three'].map((name) => witnessSigner(name, signerKey(name), () => 1_790_000_000));
     const text = checkpointText({ origin: ORIGIN, ...treeOf(facts) });

@@ -8,11 +8,17 @@ import { firstChange, MUTATIONS, renumbered, type Who } from './mutations.ts';
 /** What an auditor gets, and what they bring to it. */
 export interface Case {
   bytes: Buffer;
+  /** The facts that are shown, those that the tree is of that is shown with them, and its checkpoint. */
+  shown: readonly BundledFact[];
+  tree: readonly BundledFact[];
+  checkpoint: string;
   trust: Partial<BundleTrust>;
   /** The index of the first fact that is not what it was; null where only the key is another. */
   changedAt: number | null;
   /** The size of the largest checkpoint outside that covers none of what was changed: where the search may begin. */
   anchor: number;
+  /** Whether checkpoints were kept all along, and not only the last one. */
+  isDense: boolean;
 }
 
 const SIGNER = newSigner();
@@ -29,8 +35,8 @@ const logOf = (seed: number): Promise<BundledFact[]> => {
   return made;
 };
 
-// How often somebody who keeps more than the last checkpoint keeps one.
-const KEPT_EACH = 16;
+/** After how many facts somebody who keeps more than the last checkpoint keeps one. */
+export const KEPT_EACH = 16;
 
 /** The auditor has the key, and kept a checkpoint of all of it; some kept others before. */
 const trustIn = (facts: readonly BundledFact[], seed: number, signer: NoteSigner): Partial<BundleTrust> => ({
@@ -38,15 +44,21 @@ const trustIn = (facts: readonly BundledFact[], seed: number, signer: NoteSigner
   kept: sizesKept(facts.length, seed).map((size) => ({ note: checkpointOf(facts, signer, size), from: 'outside' })),
 });
 
+const isDense = (seed: number): boolean => seed % 2 === 1;
+
 const sizesKept = (count: number, seed: number): number[] => [
-  ...(seed % 2 === 0 ? [] : Array.from({ length: Math.floor((count - 1) / KEPT_EACH) }, (_, index) => (index + 1) * KEPT_EACH)),
+  ...(isDense(seed) ? Array.from({ length: Math.floor((count - 1) / KEPT_EACH) }, (_, index) => (index + 1) * KEPT_EACH) : []),
   count,
 ];
 
 /** A log that nobody touched. */
 export const cleanLog = async (seed: number): Promise<Case> => {
   const facts = await logOf(seed);
-  return { bytes: bundleOf(headOf(facts, SIGNER), facts), trust: trustIn(facts, seed, SIGNER), changedAt: null, anchor: 0 };
+  const head = headOf(facts, SIGNER);
+  return {
+    ...{ bytes: bundleOf(head, facts), shown: facts, tree: facts, checkpoint: head.checkpoint },
+    ...{ trust: trustIn(facts, seed, SIGNER), changedAt: null, anchor: 0, isDense: isDense(seed) },
+  };
 };
 
 /** Every way to change a log, by both. */
@@ -76,6 +88,9 @@ export const tampered = async (name: string, who: Who, seed: number): Promise<Ca
     const head = headOf(isInsider || otherKey ? shown : facts, signer);
     const checkpoint = size === undefined ? head.checkpoint : checkpointOf(facts, signer, size);
     const anchor = Math.max(0, ...sizesKept(facts.length, seed).filter((kept) => changedAt !== null && kept <= changedAt));
-    return { bytes: bundleOf({ ...head, checkpoint }, shown), trust: trustIn(facts, seed, SIGNER), changedAt, anchor };
+    return {
+      ...{ bytes: bundleOf({ ...head, checkpoint }, shown), shown, tree: isInsider ? shown : facts, checkpoint },
+      ...{ trust: trustIn(facts, seed, SIGNER), changedAt, anchor, isDense: isDense(seed) },
+    };
   }
 };

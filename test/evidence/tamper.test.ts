@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { verified } from './bundles.ts';
-import { cleanLog, tampered, tamperings } from './campaign.ts';
+import { cleanLog, KEPT_EACH, tampered, tamperings } from './campaign.ts';
 
 // npm run campaign:tamper has more.
 const CLEAN = Number(process.env['CLEAN_RUNS'] ?? 30);
@@ -15,14 +15,19 @@ describe('the verifier', () => {
   });
 
   for (const { name, who } of tamperings)
-    test(`finds and locates: ${name}, ${who}`, async () => {
+    test(`finds, and locates between the checkpoints that were kept: ${name}, ${who}`, async () => {
       for (let seed = 0; seed < RUNS; seed += 1) {
-        const { bytes, trust, changedAt, anchor } = await tampered(name, who, seed);
-        const { verdict, first } = verified(bytes, trust);
+        const { bytes, trust, changedAt, anchor, isDense } = await tampered(name, who, seed);
+        const { verdict, first, doubts } = verified(bytes, trust);
         expect([seed, verdict]).toEqual([seed, 'doubt']);
-        if (changedAt === null) continue;
+        if (changedAt === null) {
+          // Only the key is another one.
+          expect([seed, doubts.map(({ rule }) => rule)]).toEqual([seed, ['N1', 'N4']]);
+          continue;
+        }
         expect([seed, (first ?? Number.NaN) <= changedAt]).toEqual([seed, true]);
         expect([seed, (first ?? Number.NaN) >= anchor]).toEqual([seed, true]);
+        if (isDense) expect([seed, changedAt - (first ?? Number.NaN) <= KEPT_EACH]).toEqual([seed, true]);
       }
     });
 

@@ -17,6 +17,7 @@ import { accounts, askedWith } from '../support/ceremony-facts.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
 import { racingStore } from '../support/racing-store.ts';
 import { temporaryFolder } from '../support/served.ts';
+import { expectNoDoubt } from '../support/verified-log.ts';
 
 const noConsent = { status: 'absent', revision: -1 } as const;
 
@@ -54,6 +55,7 @@ const redeemInParallel = async (engines: readonly TestEngine[]) => {
   const log = await first.log();
   for (const type of ['CibaRequestRedeemed', 'GrantOpened', 'AccessTokenIssued', 'RefreshTokenIssued'])
     expect(log.filter((event) => event.type === type)).toHaveLength(ROUNDS);
+  expectNoDoubt(log, first.ports.sealer);
 };
 
 const approvedRequest = async ({ post }: TestEngine, auth: Record<string, string>, phone: Phone): Promise<string> => {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { lastValueFrom, takeWhile, toArray } from 'rxjs';
 import { type KurrentdbSettings, kurrentdbEventStore } from '../../src/adapters/event-store/kurrentdb.ts';
@@ -6,18 +5,11 @@ import { addressIn } from '../../src/adapters/event-store/kurrentdb-address.ts';
 import { type EventStore, RevisionConflict } from '../../src/domain/ports/event-store.ts';
 import { eventStoreContract } from '../adapters/event-store.contract.ts';
 import { isolated } from '../support/kurrentdb-server/isolated.ts';
-import { settingsFor } from '../support/kurrentdb-server/settings.ts';
 import { newEvents } from '../support/new-events.ts';
+import { realCluster } from '../support/real-cluster.ts';
 
 // `npm run test:kurrentdb`: against a real cluster, whose other content is neither read nor touched.
-const { COUNTERSIGN_TEST_KURRENTDB: connectionString, COUNTERSIGN_TEST_KURRENTDB_CA_FILE: caFile } = process.env;
-if (!connectionString)
-  throw new Error(
-    'COUNTERSIGN_TEST_KURRENTDB names no cluster: set it to its connection string (and COUNTERSIGN_TEST_KURRENTDB_CA_FILE to the PEM file of its authority)',
-  );
-
-const settings = (given: Partial<KurrentdbSettings>): KurrentdbSettings =>
-  settingsFor(connectionString, { ca: caFile ? readFileSync(caFile) : null, deadlineMs: 10_000, maxInFlight: 512, ...given });
+const settings = (given: Partial<KurrentdbSettings>): KurrentdbSettings => ({ ...realCluster, ...given });
 
 eventStoreContract(
   'a KurrentDB cluster',
@@ -37,7 +29,7 @@ describe('every node of a KurrentDB cluster', () => {
   /** One store for each node that the connection string names, called at that node first. */
   const storePerNode = (): EventStore[] => {
     const { categories, wrap } = isolated(['a']);
-    const { hosts, tls, credentials } = addressIn(connectionString);
+    const { hosts, tls, credentials } = addressIn(realCluster.connectionString);
     return hosts.map(({ address, port }) => {
       const atNode = `kurrentdb://${address}:${port}?tls=${tls}`;
       const store = kurrentdbEventStore(settings({ connectionString: atNode, credentials, categories }));

@@ -1,10 +1,15 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type VerifyOf, verify } from '../../src/cli/verify.ts';
+import { loadConfig } from '../../src/config.ts';
 import { openCheckpoint } from '../../src/evidence/checkpoint.ts';
 import { leafHash, leafOf } from '../../src/evidence/leaf.ts';
 import { parseVerifierKey, type VerifierKey } from '../../src/evidence/note-key.ts';
 import { hashFromTiles, tilePath, tileWidth } from '../../src/evidence/tiles.ts';
 import { consistencyProof, growing, verifyConsistency } from '../../src/evidence/tree.ts';
-import { ask, type Form, type Nodes, nodesOver, type ServedNode, until, type Way } from '../support/nodes.ts';
+import { answer, ask, type Form, type Nodes, nodesOver, pollOf, type ServedNode, until, type Way } from '../support/nodes.ts';
+import { temporaryFolder } from '../support/served.ts';
 
 const ORIGIN = 'countersign.test/consents';
 
@@ -62,6 +67,31 @@ test('all nodes have one key, and one chain of checkpoints over one tree', async
       older = newer;
     }
   }
+});
+
+test('countersign verify compares the log of the cluster with the checkpoint in its record', async () => {
+  const { authReqId, requestId } = await ask(one, tpp);
+  await answer(await nodes.phone(one.fetch), requestId);
+  expect((await two.post('/oauth2/token', pollOf(tpp, authReqId))).status).toBe(200);
+  await coveredAt(one);
+  const { config } = loadConfig({ env: await nodes.environment(), cwd: temporaryFolder() });
+  const verified = async (more: Partial<VerifyOf> = {}) => {
+    const of = { source: config, checkpoints: [], key: key.text, witnesses: [], quorum: null, keys: null, consentId: null };
+    const printed: string[] = [];
+    await verify({ ...of, json: true, ...more }, { print: (line) => void printed.push(line), progress: null });
+    return JSON.parse(printed.at(-1) as string);
+  };
+  const facts = (await nodes.log()).length;
+  const covered = { verdict: 'no doubt', facts, uncovered: 0, tokens: 1, checkpoints: [{ from: 'the log', size: facts }] };
+  expect(await verified()).toMatchObject({ ...covered, signatures: 0, sealed: { opened: 0 } });
+  const { keys } = config;
+  expect(await verified({ keys: keys.masterFile })).toMatchObject({ ...covered, signatures: 1, sealed: { sealed: 0, erased: 0 } });
+  await expect(verified({ key: null })).rejects.toThrow('--key is needed');
+  const kept = join(temporaryFolder(), 'kept');
+  writeFileSync(kept, await textOf(one, 'checkpoint'));
+  await ask(two, tpp);
+  const consentId = requestId;
+  expect(await verified({ checkpoints: [kept], consentId })).toMatchObject({ verdict: 'no doubt', timeline: expect.any(Array) });
 });
 
 test('another node goes on with it when the one on duty is gone', async () => {

@@ -1,12 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { accountsIn, type Phone } from '../../src/demo/phone.ts';
-import { signJws, testKey } from '../support/jws.ts';
 import { answer, ask, type Form, inTurn, type Nodes, nodesOver, pollOf, type ServedNode, until, type Way } from '../support/nodes.ts';
 import { temporaryFolder } from '../support/served.ts';
-import { ASSERTION_TYPE } from '../support/tpp.ts';
+import { expectNoDoubt } from '../support/verified-log.ts';
 
 // The short form runs in CI; `npm run campaign:nodes` sets a longer one.
 const ROUNDS = Number(process.env['ROUNDS'] ?? 30);
@@ -37,8 +35,10 @@ beforeAll(async () => {
   phone = await nodes.phone(turn.fetch);
 });
 afterAll(async () => {
+  const log = await nodes.log();
   await nodes.close();
   expect([one, two].map(({ faults }) => faults)).toEqual([[], []]);
+  expectNoDoubt(log, null);
 });
 
 const introspect = async (at: Way, token: string) => (await at.post('/oauth2/introspect', { ...tpp, token })).body.active;
@@ -135,34 +135,6 @@ describe('over two nodes', () => {
       await until(async () => (await first.post('/oauth2/ciba', own)).body.error === 'invalid_client');
     }
   });
-
-  test('an assertion that was used at one is refused at the other, as soon as it has heard of it', async () => {
-    const key = testKey('ES256');
-    const { client_id } = await nodes.client({ token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [key.publicJwk] } });
-    /** What the other says about an assertion when the news of its use are kept. */
-    const secondUse = async () => {
-      const at = Math.floor(Date.now() / 1000);
-      const claims = { iss: client_id, sub: client_id, aud: nodes.issuer, jti: randomUUID(), iat: at, exp: at + 60 };
-      const assertion = await signJws(key, claims);
-      const form = { client_assertion_type: ASSERTION_TYPE, client_assertion: assertion, grant_type: 'client_credentials' };
-      const before = newsKept();
-      expect((await one.post('/oauth2/token', form)).status).toBe(200);
-      await until(() => newsKept() > before);
-      return (await two.post('/oauth2/token', form)).body.error;
-    };
-    await until(async () => (await secondUse()) === 'invalid_client');
-  });
-
-  test('a client that polls both in turn is told to slow down, as soon as the other has heard of it', async () => {
-    const secondPoll = async () => {
-      const { authReqId } = await ask(turn, tpp);
-      const before = newsKept();
-      expect((await one.post('/oauth2/token', pollOf(tpp, authReqId))).body.error).toBe('authorization_pending');
-      await until(() => newsKept() > before);
-      return (await two.post('/oauth2/token', pollOf(tpp, authReqId))).body.error;
-    };
-    await until(async () => (await secondPoll()) === 'slow_down');
-  });
 });
 
 const sendAnswer = async (at: Way, requestId: string, signed: string) => {
@@ -171,6 +143,3 @@ const sendAnswer = async (at: Way, requestId: string, signed: string) => {
   const response = await at.fetch(`${nodes.issuer}/approver/v1/requests/${requestId}/answer`, { method: 'POST', headers, body });
   return { status: response.status, body: await response.json() };
 };
-
-/** How many news of limits the cluster holds. */
-const newsKept = (): number => nodes.cluster.log.all().filter(({ stream }) => stream.startsWith('countersign.news-')).length;

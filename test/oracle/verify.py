@@ -203,13 +203,13 @@ def leaf_hash(event, sealed_hash):
 
 
 class Key:
-    def __init__(self, text):
+    def __init__(self, text, kind):
         match = re.fullmatch(r"([^\s\u0085+]+)\+([0-9a-f]{8})\+(.+)", text)
         if match is None:
             raise Malformed("a key")
         self.name = match[1]
         material = strict_b64(match[3])
-        if len(material) != 33 or material[0] not in (1, 4):
+        if len(material) != 33 or material[0] != kind:
             raise Malformed("a key")
         self.type = material[0]
         self.id = sha(self.name.encode() + b"\n" + material)[:4]
@@ -1156,7 +1156,7 @@ class Verifier:
     def checkpoints(self, head, extent, key, witnesses, quorum, kept):
         opened = []
         try:
-            log, others = Key(key if key is not None else head["key"] if head else ""), [Key(one) for one in witnesses]
+            log, others = Key(key if key is not None else head["key"] if head else "", 1), [Key(one, 4) for one in witnesses]
         except Malformed:
             self.doubt("N1", None)
             log = None

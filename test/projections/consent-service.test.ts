@@ -108,3 +108,11 @@ test('a search by an index reads no more than it finds', async () => {
   expect(byAccount).toMatch(/SEARCH consent USING PRIMARY KEY/);
   expect(planOf({ statuses: { among: ['expired'], at: 920 } })).toMatch(/SEARCH consent USING INDEX consent_expiry/);
 });
+
+test('a PSU whom a consent names twice is asked once', async () => {
+  const decide = makeDecide({ store, sealer, ids: systemIds });
+  const command = { id: systemIds.uuid(), actor: { kind: 'engine', id: 'test' } as const, correlationId: 'c-3', causationId: null };
+  await decide(consent, 'c-3', lodge({ ...lodged.data, authorisers: ['alice', 'alice'] }, null), command);
+  const rows = await rowsWith(sealer);
+  expect(rows.all('select psu_id, consent_id from consent_authoriser')).toEqual([{ psu_id: 'alice', consent_id: 'c-3' }]);
+});

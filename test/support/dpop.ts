@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { systemIds } from '../../src/adapters/clock.ts';
-import type { TestEngine } from './engine.ts';
+import type { Clock } from '../../src/domain/ports/clock.ts';
 import { signJws, type TestKey } from './jws.ts';
 
 /** A DPoP proof by the key for a call (RFC 9449, section 4.2), for an access token if one is given. Claims that are given replace the right ones. */
 export const dpopProof = (
-  { url, ports }: TestEngine,
+  { url, ports }: { url: string; ports: { clock: Clock } },
   key: TestKey,
   path: string,
   { method = 'POST', accessToken, ...claims }: { method?: string; accessToken?: string; [claim: string]: unknown } = {},

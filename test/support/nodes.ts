@@ -6,7 +6,7 @@ import pino from 'pino';
 import { Agent, fetch } from 'undici';
 import type { z } from 'zod';
 import { systemClock, systemIds } from '../../src/adapters/clock.ts';
-import { kurrentdbEventStore } from '../../src/adapters/event-store/kurrentdb.ts';
+import { type KurrentdbSettings, kurrentdbEventStore } from '../../src/adapters/event-store/kurrentdb.ts';
 import { developmentSandbox, type Sandbox } from '../../src/adapters/sandbox.ts';
 import { developmentTls } from '../../src/adapters/tls/development-ca.ts';
 import { loadConfig } from '../../src/config.ts';
@@ -80,8 +80,18 @@ export interface Nodes {
 
 /** Starts the cluster. `more` are settings of every node. */
 export const nodesOver = async (more: Form = {}, options?: ClusterOptions): Promise<Nodes> => {
-  const folder = temporaryFolder();
   const cluster = await kurrentdbCluster(options);
+  const nodes = await nodesIn(settingsFor(cluster.connectionString), more);
+  const close = async () => {
+    await nodes.close();
+    cluster.stop();
+  };
+  return { ...nodes, cluster, close };
+};
+
+/** The same over a cluster that runs elsewhere. */
+export const nodesIn = async (where: KurrentdbSettings, more: Form = {}): Promise<Omit<Nodes, 'cluster'>> => {
+  const folder = temporaryFolder();
   const inFolder = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
@@ -92,7 +102,7 @@ export const nodesOver = async (more: Form = {}, options?: ClusterOptions): Prom
   const settings = {
     COUNTERSIGN_ISSUER: issuer,
     COUNTERSIGN_STORE_KIND: 'kurrentdb',
-    COUNTERSIGN_STORE_KURRENTDB_CONNECTION_STRING_FILE: inFolder('connection-string', cluster.connectionString),
+    COUNTERSIGN_STORE_KURRENTDB_CONNECTION_STRING_FILE: inFolder('connection-string', where.connectionString),
     COUNTERSIGN_STORE_KURRENTDB_DEADLINE_MS: '1000',
     COUNTERSIGN_KEYS_MASTER_FILE: inFolder('master.key', Buffer.alloc(32, 7).toString('base64url')),
     COUNTERSIGN_PSU_DIRECTORY_FILE: directoryFile,
@@ -102,10 +112,10 @@ export const nodesOver = async (more: Form = {}, options?: ClusterOptions): Prom
     ...more,
   };
   const ca = readFileSync(caFile, 'utf8');
-  const closers: (() => unknown)[] = [cluster.stop];
+  const closers: (() => unknown)[] = [];
   let isClosed = false;
   const categories = families.map(({ category }) => category);
-  const store = kurrentdbEventStore(settingsFor(cluster.connectionString, { categories, deadlineMs: 10_000 }));
+  const store = kurrentdbEventStore({ ...where, categories, deadlineMs: 10_000 });
   closers.push(store.close);
   const way = (port: number): Way => {
     const dispatcher = new Agent({ connect: { ca }, keepAliveTimeout: 10_000 });
@@ -118,7 +128,7 @@ export const nodesOver = async (more: Form = {}, options?: ClusterOptions): Prom
   const environment = (own: Form = {}) => freshEnvironment({ ...settings, ...own });
 
   return {
-    ...{ cluster, issuer, psus, store, environment, way },
+    ...{ issuer, psus, store, environment, way },
     log: () => store.readAll(0, 1_000_000),
     async serve({ env, instead = {} } = {}) {
       const { config } = loadConfig({ env: env ?? (await environment()), cwd: tmpdir() });

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { systemIds } from '../../src/adapters/clock.ts';
+import { systemClock, systemIds } from '../../src/adapters/clock.ts';
 import { accountsIn, type Phone } from '../../src/demo/phone.ts';
 import { requestIdOf } from '../../src/domain/ciba-request/id.ts';
+import { dpopProof } from '../support/dpop.ts';
 import { signJws, testKey } from '../support/jws.ts';
 import { type NotificationEndpoint, notificationEndpoint } from '../support/notification-endpoint.ts';
 import { temporaryFolder } from '../support/served.ts';
@@ -25,14 +26,16 @@ describe.each([2, 3])('with %d workers', (workers) => {
   let connections: Connection[] = [];
   let phone: Phone;
   let turn: ReturnType<typeof inTurn>;
+  let env: Record<string, string>;
 
   beforeAll(async () => {
     endpoint = await notificationEndpoint({ plain: true });
     const token = join(temporaryFolder(), 'token');
     writeFileSync(token, INITIAL);
-    const env = await environmentWith(
+    env = await environmentWith(
       {
         tpp: {},
+        dpop: { dpop_bound_access_tokens: true },
         jwt: { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [key.publicJwk] } },
         ping: { backchannel_token_delivery_mode: 'ping', backchannel_client_notification_endpoint: endpoint.url },
       },
@@ -46,20 +49,30 @@ describe.each([2, 3])('with %d workers', (workers) => {
         COUNTERSIGN_REGISTRATION_PER_MINUTE: '10000',
       },
     );
-    engine = await startEngine(workers, env);
-    connections = await engine.connections(CONNECTIONS);
+    await start();
     turn = inTurn(connections);
     phone = await engine.enrol(turn.fetch);
   }, 60_000);
   afterAll(async () => {
-    for (const one of connections) await one.close();
-    engine?.process.kill('SIGKILL');
-    await engine?.ended;
+    await kill();
     await endpoint?.close();
   });
 
+  const start = async () => {
+    engine = await startEngine(workers, env);
+    connections = await engine.connections(CONNECTIONS);
+  };
+  const kill = async () => {
+    for (const one of connections) await one.close();
+    engine?.process.kill('SIGKILL');
+    await engine?.ended;
+  };
+
   /** The same call over every connection at once. */
   const overAll = (path: string, form: Record<string, string>) => Promise.all(connections.map(({ post }) => post(path, form)));
+  const newProof = () => dpopProof({ url: engine.issuer, ports: { clock: systemClock } }, key, '/oauth2/token');
+  const callsWithProof = (over: readonly Connection[], DPoP: string) =>
+    Promise.all(over.map(({ post }) => post('/oauth2/token', { ...secretOf('dpop'), grant_type: 'client_credentials' }, { DPoP })));
   const introspect = (at: Connection, token: string) => at.post('/oauth2/introspect', { ...TPP, token });
 
   test('64 redemptions at once yield one token set, which stays active everywhere', async () => {
@@ -90,6 +103,14 @@ describe.each([2, 3])('with %d workers', (workers) => {
       };
       const statuses = (await overAll('/oauth2/introspect', form)).map(({ status }) => status).sort();
       expect(statuses).toEqual([200, ...connections.slice(1).map(() => 401)]);
+    }
+  }, 60_000);
+
+  test('a DPoP proof is used once', async () => {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const calls = await callsWithProof(connections, await newProof());
+      expect(calls.filter(({ status }) => status === 200)).toHaveLength(1);
+      for (const { status, body } of calls) if (status !== 200) expect([status, body['error']]).toEqual([400, 'invalid_dpop_proof']);
     }
   }, 60_000);
 
@@ -192,4 +213,13 @@ describe.each([2, 3])('with %d workers', (workers) => {
       expect(after.map(({ body }) => body['error'])).toEqual(connections.map(() => 'invalid_client'));
     }
   }, 120_000);
+
+  test('a DPoP proof that was used before they were killed is refused after they have started again', async () => {
+    const proof = await newProof();
+    expect((await callsWithProof(connections.slice(0, 1), proof)).map(({ status }) => status)).toEqual([200]);
+    await kill();
+    await start();
+    const calls = await callsWithProof(connections, proof);
+    expect(calls.map(({ body }) => body['error'])).toEqual(connections.map(() => 'invalid_dpop_proof'));
+  }, 60_000);
 });

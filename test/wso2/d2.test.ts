@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeProtectedHeader } from 'jose';
+import { of } from 'rxjs';
 import { systemClock } from '../../src/adapters/clock.ts';
+import { erase, psu } from '../../src/domain/psu/decider.ts';
 import { type TestDevice, testDevice } from '../support/device.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
 import { signJws, testKey } from '../support/jws.ts';
 import { ask, lodge, secretTpp } from '../support/tpp.ts';
-import { call, lodgeAs, officer } from './support/officer.ts';
+import { asClient, call, lodgeAs, officer } from './support/officer.ts';
 
 const VALIDATE = '/api/openbanking/consent/validate';
 const INITIATION = { InstructedAmount: { Amount: '10.00', Currency: 'GBP' }, CreditorAccount: { Identification: '0808', Name: 'ACME' } };
@@ -100,6 +102,31 @@ describe('D2: POST /api/openbanking/consent/validate', () => {
       expect(decodeProtectedHeader(await told()).kid).toBe(next.kid);
     } finally {
       await rotating.close();
+    }
+  });
+
+  test('D2: what an erased PSU agreed to is told no more, however lately it was', async () => {
+    const erasing = await testEngine({ onDuty: of(false) });
+    try {
+      const own = await secretTpp(erasing, { scope: 'openid accounts' });
+      const phone = await testDevice(erasing, 'alice');
+      const { basic } = await officer(erasing, 'consents:validate');
+      const consentId = await lodge(erasing, own);
+      const { requestId } = await ask(erasing, own, { openbanking_intent_id: consentId });
+      await phone.decide(requestId, 'approved');
+      const jwt = unsecured({ electedResource: '/balances', consentId, userId: 'psu-alice', clientId: own.client_id });
+      const told = async () => {
+        const { body } = await call(erasing, 'POST', VALIDATE, { 'content-type': 'application/jwt', ...basic }, jwt);
+        return JSON.stringify(await erasing.ports.signer.verify(String(body['consentInformation']), 'JWT'));
+      };
+      expect(await told()).toContain('psu-alice-1');
+      const command = asClient(own.client_id, 'psu-alice');
+      const fact = erase({ psuId: 'psu-alice', reason: 'case 4711', at: systemClock() });
+      const { position } = await erasing.engine.decide(psu, 'psu-alice', fact, command);
+      await erasing.engine.readModels.reached(position);
+      expect(await told()).not.toContain('psu-alice-1');
+    } finally {
+      await erasing.close();
     }
   });
 

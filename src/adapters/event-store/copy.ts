@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import type { EventStore, StoredEvent } from '../../domain/ports/event-store.ts';
+import { AppendTooLarge, type EventStore, type StoredEvent } from '../../domain/ports/event-store.ts';
 
 const PAGE = 1000;
 // So many events are surely less than what a store takes at once.
@@ -25,6 +25,11 @@ export interface Common {
 /** The target is not the beginning of the source, nor all of it. */
 export class LogsDiffer extends Error {
   override name = 'LogsDiffer';
+}
+
+/** The target takes no append as large as one of the source; the first event of it is named. */
+export class EventTooLarge extends Error {
+  override name = 'EventTooLarge';
 }
 
 /**
@@ -75,8 +80,10 @@ export const copyEvents = async (
     // The last one of a full page may go on in the next.
     if (page.length === PAGE) appends.pop();
     for (const events of appends) {
-      const [{ stream, revision }] = events;
-      await target.append(stream, events, revision - 1);
+      const [first] = events;
+      await target.append(first.stream, events, first.revision - 1).catch((cause) => {
+        throw cause instanceof AppendTooLarge ? new EventTooLarge(`${nameOf(first)} is more than it takes at once`, { cause }) : cause;
+      });
       copied += events.length;
       progress(copied);
     }

@@ -1,10 +1,13 @@
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import pb, { type AppendReq, type AppendResp } from '@eventstore/db-client/generated/streams_pb.js';
-import { type Appended, type NewEvent, RevisionConflict } from '../../domain/ports/event-store.ts';
+import { type Appended, AppendTooLarge, type NewEvent, RevisionConflict } from '../../domain/ports/event-store.ts';
 import type { Call, Connection } from './kurrentdb-connection.ts';
 import { positionOf, type Recorded, toMessage } from './kurrentdb-envelope.ts';
 import { identifierOf } from './kurrentdb-read.ts';
-import { retried } from './kurrentdb-retry.ts';
+import { exceptionOf, retried } from './kurrentdb-retry.ts';
+
+// Of an append, and of one event in it.
+const TOO_LARGE: readonly unknown[] = ['maximum-append-size-exceeded', 'maximum-append-event-size-exceeded'];
 
 /** What an append needs of the store. */
 interface Appending {
@@ -33,7 +36,9 @@ export const makeAppend =
     };
 
     return retried(until, async () => {
-      const response = await connection.call(deadlineMs, sending(messages));
+      const response = await connection.call(deadlineMs, sending(messages)).catch((error) => {
+        throw TOO_LARGE.includes(exceptionOf(error)) ? new AppendTooLarge(stream, { cause: error }) : error;
+      });
       const success = response.getSuccess();
       const position = success?.getPosition();
       // The position of an append is that of its last event. A repeated append may be answered without one.

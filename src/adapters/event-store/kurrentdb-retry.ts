@@ -20,11 +20,14 @@ export const statusOf = (error: unknown): number | undefined => {
   return typeof code === 'number' ? code : undefined;
 };
 
+/** What a node calls its refusal, in its trailers; undefined where it says nothing. */
+export const exceptionOf = (error: unknown): unknown =>
+  (error as { metadata?: { get?(name: string): unknown[] } }).metadata?.get?.('exception')[0];
+
 /** Whether the same call may succeed later: the node was gone, slow, not ready, or not the leader (any more). */
 export const mayPass = (error: unknown): boolean => {
   if (error instanceof Unreachable) return true;
-  const { metadata } = error as { metadata?: { get?(name: string): unknown[] } };
-  if (metadata?.get?.('exception')[0] === 'not-leader') return true;
+  if (exceptionOf(error) === 'not-leader') return true;
   const status = statusOf(error);
   return status !== undefined && !REFUSALS.includes(status);
 };

@@ -1,10 +1,12 @@
 import type { EventStore } from '../../domain/ports/event-store.ts';
 import { leafHash, leafOf } from '../../evidence/leaf.ts';
+import type { Published } from '../../evidence/log.ts';
+import { growing } from '../../evidence/tree.ts';
 import type { Standing } from './checkpoints.ts';
 import { EvidenceDiffers } from './evidence-differs.ts';
 import type { GrowingTiles } from './tiles.ts';
 
-// The newest leaves are made again from the log at every start; all of them are made again by a verifier.
+// The newest leaves are made again from the log at every start; all of them are made again by a verifier, and where the log moves.
 const LOOKED_AT = 1000;
 
 /** Whether the tree has come as far as the newest checkpoint, and is the same up to there. Throws `EvidenceDiffers` where it is another. */
@@ -12,7 +14,7 @@ export const compared = ({ newest, position }: Standing, tiles: GrowingTiles): b
   const size = tiles.size();
   if (size >= newest.size) {
     if (tiles.rootAt(newest.size).equals(newest.root)) return true;
-    throw new EvidenceDiffers(`the log differs from the published checkpoint of ${newest.size} facts`);
+    throw differing(newest.size);
   }
   if (tiles.position() >= position) throw missing(size, newest.size);
   return false;
@@ -42,6 +44,22 @@ const checkEnd = async (tiles: GrowingTiles, store: Pick<EventStore, 'readAll'>)
       throw new EvidenceDiffers(`the fact at position ${event.position} is not the one that the evidence log has there`);
   if (events.length < tiles.size() - first) throw missing(first + events.length, tiles.size());
 };
+
+/** Compares all facts of a log with what is published of it. Gives the position of the last one that the checkpoint covers. */
+export const checkAll = async ({ size, root }: Published, store: Pick<EventStore, 'readAll'>): Promise<number> => {
+  const tree = growing();
+  let position = 0;
+  while (tree.size < size) {
+    const events = await store.readAll(position, Math.min(LOOKED_AT, size - tree.size));
+    if (events.length === 0) throw missing(tree.size, size);
+    for (const event of events) tree.append(leafHash(leafOf(event)));
+    position = events.at(-1)?.position ?? position;
+  }
+  if (!tree.root().equals(root)) throw differing(size);
+  return position;
+};
+
+const differing = (size: number): EvidenceDiffers => new EvidenceDiffers(`the log differs from the published checkpoint of ${size} facts`);
 
 const missing = (facts: number, wanted: number): EvidenceDiffers =>
   new EvidenceDiffers(`the log has ${facts} facts where the evidence log has ${wanted}`);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { openCheckpoint } from '../../evidence/checkpoint.ts';
-import type { Published } from '../../evidence/log.ts';
+import type { Contradiction, Published } from '../../evidence/log.ts';
 import { NotSigned } from '../../evidence/note.ts';
 import type { VerifierKey } from '../../evidence/note-key.ts';
 import type { SharedRecords } from '../shared/records.ts';
@@ -43,6 +43,18 @@ export interface Kept {
 
 /** The name of the record of a log. */
 export const recordOf = (origin: string): string => `tlog ${origin}`;
+
+/** The record of what witnesses say against the log of a file: it is of this process, and ends with it. */
+export const CONTRADICTION = 'contradiction';
+
+/** What to keep there. */
+export const contradictionText = (contradiction: Contradiction | null): Pick<Kept, 'text' | 'revision'> => ({
+  text: JSON.stringify(contradiction),
+  revision: 0,
+});
+
+/** The name of the record of its key, in the file of an evidence log: for those who have it from nowhere else. */
+export const keyRecordOf = (origin: string): string => `tlog-key ${origin}`;
 
 /** What stands in the record. */
 export const standingText = ({ newest, position, cosigned, unwitnessedSince, witnesses }: Standing): string => {
@@ -99,7 +111,9 @@ export const chainIn = (records: CheckpointRecords, log: VerifierKey): Chain => 
 };
 
 /** Records in the file of an evidence log. What is written is on the disk before anybody reads it. */
-export const recordsInFile = (file: string): CheckpointRecords & { keep(name: string, kept: Kept): void; close(): void } => {
+export const recordsInFile = (
+  file: string,
+): CheckpointRecords & { keep(name: string, kept: Pick<Kept, 'text' | 'revision'>): void; close(): void } => {
   const db = openEvidenceFile(file, 'full');
   const select = db.prepare('select text, revision from record where name = ?');
   const insert = db.prepare('insert or ignore into record values (?, ?, 0)');

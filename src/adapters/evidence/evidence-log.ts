@@ -3,7 +3,7 @@ import type { EvidenceLog, Published } from '../../evidence/log.ts';
 import type { VerifierKey } from '../../evidence/note-key.ts';
 import { proofText } from '../../evidence/proof.ts';
 import { inclusionProof } from '../../evidence/tree.ts';
-import { recordOf, type Standing, standingIn } from './checkpoints.ts';
+import { CONTRADICTION, recordOf, type Standing, standingIn } from './checkpoints.ts';
 import { readTiles } from './tiles.ts';
 
 const LOOK_MS = 25;
@@ -54,7 +54,8 @@ export const evidenceLog = (file: string, key: VerifierKey): EvidenceLog & { clo
     state() {
       const { newest = null, unwitnessedSince = null, witnesses = {} } = standing() ?? {};
       const published = newest && { size: newest.size, at: newest.at };
-      return { fault: tiles.fault(), size: tiles.size(), published, unwitnessedSince, witnesses };
+      const contradiction = JSON.parse(tiles.record(CONTRADICTION) ?? 'null');
+      return { fault: tiles.fault(), size: tiles.size(), published, unwitnessedSince, witnesses, contradiction };
     },
     close: tiles.close,
   };

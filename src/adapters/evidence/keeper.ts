@@ -2,6 +2,7 @@ import { type Observable, of, Subscription } from 'rxjs';
 import type { EventStore, Page, StoredEvent } from '../../domain/ports/event-store.ts';
 import { checkpointText } from '../../evidence/checkpoint.ts';
 import { leafHash, leafOf } from '../../evidence/leaf.ts';
+import type { Contradiction } from '../../evidence/log.ts';
 import { signNote } from '../../evidence/note.ts';
 import type { NoteSigner } from '../../evidence/note-key.ts';
 import { consistencyProof } from '../../evidence/tree.ts';
@@ -36,6 +37,8 @@ export interface Keeping {
   witnesses?: Witnesses | undefined;
   /** Is told of every checkpoint whose tree is here. */
   onStanding?: (kept: Kept) => void;
+  /** Is told when witnesses say something else against the log than before. */
+  onContradiction?: (contradiction: Contradiction | null) => void;
   onFault(what: string, error: unknown): void;
 }
 
@@ -51,7 +54,7 @@ export interface Keeper {
  * succeeds and the other compares. A tree that is not what was published ends it: nothing is signed any more.
  */
 export const keepEvidence = (deps: Keeping): Keeper => {
-  const { store, tiles, chain, signer, checkpointMs, onDuty = of(true), witnesses, onStanding, onFault } = deps;
+  const { store, tiles, chain, signer, checkpointMs, onDuty = of(true), witnesses, onStanding, onContradiction, onFault } = deps;
   const alone = inTurn(1);
   const following = new Subscription();
   let waiting: StoredEvent[] = [];
@@ -67,6 +70,7 @@ export const keepEvidence = (deps: Keeping): Keeper => {
   let published = Number.NEGATIVE_INFINITY;
   let asked = Number.NEGATIVE_INFINITY;
   let duty: Subscription | undefined;
+  let said: Contradiction | null = null;
 
   const hash = (most: number) => {
     const events = waiting.slice(0, most);
@@ -161,9 +165,19 @@ export const keepEvidence = (deps: Keeping): Keeper => {
     const newest = kept?.standing.newest;
     if (witnesses === undefined || newest === undefined || !isSame) return;
     const began = Date.now();
-    const { by, note } = await witnesses.ask(newest, (older) => consistencyProof(older, newest.size, tiles.hashAt));
-    if (by.length > 0)
+    const proofFrom = (older: number) => consistencyProof(older, newest.size, tiles.hashAt);
+    const { contradiction, by, note } = await witnesses.ask(newest, proofFrom, publishedNow);
+    if (contradiction !== said && !ended) onContradiction?.(contradiction);
+    said = contradiction;
+    // A note that could not be written the last time comes again, by nobody new.
+    if (by.length > 0 || note !== null)
       await alone(async () => ended || kept === null || write(withCosignatures(kept.standing, newest, { by, note, began })));
+  };
+
+  /** The size of what is published, by whomever; where that cannot be learnt, nothing is larger. */
+  const publishedNow = async () => {
+    const newest = await alone(async () => (ended ? null : chain.newest())).catch(failed);
+    return newest?.standing.newest.size ?? Number.POSITIVE_INFINITY;
   };
 
   const failed = (error: unknown) => {
@@ -200,7 +214,11 @@ export const keepEvidence = (deps: Keeping): Keeper => {
 const UNWITNESSED: Omit<Standing, 'newest' | 'position'> = { cosigned: null, unwitnessedSince: null, witnesses: {} };
 
 /** What is published, with what witnesses have said of one of its checkpoints. */
-const withCosignatures = (standing: Standing, of: Standing['newest'], { by, note, began }: Cosigned & { began: number }): Standing => {
+const withCosignatures = (
+  standing: Standing,
+  of: Standing['newest'],
+  { by, note, began }: Pick<Cosigned, 'by' | 'note'> & { began: number },
+): Standing => {
   const at = Date.now();
   const witnesses = { ...standing.witnesses, ...Object.fromEntries(by.map((name) => [name, at])) };
   if (note === null || of.size <= (standing.cosigned?.size ?? -1)) return { ...standing, witnesses };

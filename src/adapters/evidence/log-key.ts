@@ -1,7 +1,8 @@
 import { createPrivateKey, createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { createDurably } from '../durable-files.ts';
 import { decrypt, encrypt } from '../keys/aes-gcm.ts';
 import { KeyNotMoved } from '../shared/moved-keys.ts';
 import type { SharedRecords } from '../shared/records.ts';
@@ -28,7 +29,7 @@ const privateKeyIn = (pem: Buffer): KeyObject | null => {
 export const logKeyIn = (file: string, master: Buffer): KeyObject => {
   if (!existsSync(file)) {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(file, newWrapped(master), { mode: 0o600, flag: 'wx', flush: true });
+    createDurably(file, newWrapped(master));
   }
   return unwrapped(readFileSync(file, 'utf8'), master, file);
 };

@@ -4,6 +4,7 @@ import { hashFromTiles, TILE_HEIGHT, TILE_WIDTH } from '../../evidence/tiles.ts'
 import { growing, rootAt } from '../../evidence/tree.ts';
 import { orClosed } from '../event-store/sqlite-statements.ts';
 import { sharedReads } from '../sqlite-reading.ts';
+import { EvidenceDiffers } from './evidence-differs.ts';
 
 const HASH_BYTES = 32;
 const PLACE_BYTES = 8;
@@ -30,6 +31,8 @@ export interface Tiles {
   tile(level: number, n: number, width: number): Buffer | null;
   indexOf(position: number): number | null;
   positionOf(index: number): number | null;
+  /** The name of the log. */
+  origin(): string | null;
   /** The text of a record. */
   record(name: string): string | null;
 }
@@ -54,17 +57,30 @@ export interface GrowingTiles extends Tiles {
 /**
  * Opens the tree of a log in a file, which is made where there is none, and begins again where the file holds the tree of a log by another
  * name, or a part of one. The tree can be made again from the facts, so that a commit does not wait for the disk: after a power cut it is a little smaller, and
- * grows again.
+ * grows again. One that is not
+ * the first is not begun where there is no tree at all, for what was published is gone with it: throws `EvidenceDiffers`.
  */
-export const growingTiles = (file: string, origin: string): GrowingTiles => {
+export const growingTiles = (file: string, origin: string, isFirst = true): GrowingTiles => {
   const db = openEvidenceFile(file, 'normal');
   return orClosed(db, () => {
-    const known = db.prepare('select origin from tree').get()?.['origin'];
+    const known = originIn(db);
+    if (known === null && !isFirst) throw evidenceGone(file);
     if (known !== origin || !isWhole(db)) begin(db, origin);
     db.exec('update tree set fault = null');
     return addingTo(db);
   });
 };
+
+const BEGIN_ANEW =
+  'Put that file back from a backup. If it is lost for good, tell those who hold checkpoints of this log, remove keys/evidence.key, and set evidence.origin to a name that was never used: then a new evidence log begins';
+
+/** What was published cannot be compared any more. */
+export const evidenceGone = (file: string): EvidenceDiffers =>
+  new EvidenceDiffers(`the evidence log is gone: ${file} does not have it`, { remedy: BEGIN_ANEW });
+
+/** Whose tree is in a file; null where none was begun. */
+const originIn = (db: DatabaseSync): string | null =>
+  (db.prepare('select origin from tree').get()?.['origin'] as string | undefined) ?? null;
 
 /** Whether the right edge of the tree can be read. */
 const isWhole = (db: DatabaseSync): boolean => {
@@ -93,10 +109,11 @@ export const openEvidenceFile = (file: string, synchronous: 'normal' | 'full'): 
   });
 };
 
+/** On the disk when it returns: a key that is made behind it says that there was a tree. */
 const begin = (db: DatabaseSync, origin: string): void => {
-  db.exec('begin immediate; delete from tile; delete from place; delete from tree');
+  db.exec('pragma synchronous=full; begin immediate; delete from tile; delete from place; delete from tree');
   db.prepare('insert into tree values (1, ?, 0, 0, null)').run(origin);
-  db.exec('commit');
+  db.exec('commit; pragma synchronous=normal');
 };
 
 const readsOf = (db: DatabaseSync, beginReading: () => void): Tiles => {
@@ -149,6 +166,10 @@ const readsOf = (db: DatabaseSync, beginReading: () => void): Tiles => {
       beginReading();
       const row = placeAt.get(Math.floor(index / TILE_WIDTH));
       return row === undefined ? null : (positionsIn(row['positions'])[index % TILE_WIDTH] ?? null);
+    },
+    origin() {
+      beginReading();
+      return originIn(db);
     },
     record(name) {
       beginReading();

@@ -20,10 +20,13 @@ export interface WitnessClient {
 export class NoCosignature extends Error {
   override name = 'NoCosignature';
   readonly reason: 'ahead' | 'fork' | 'refused';
+  /** How many leaves the witness has cosigned, where it is ahead. */
+  readonly leaves: number | undefined;
 
-  constructor(reason: NoCosignature['reason'], message: string, options?: ErrorOptions) {
+  constructor(reason: NoCosignature['reason'], message: string, { leaves, ...options }: ErrorOptions & { leaves?: number } = {}) {
     super(message, options);
     this.reason = reason;
+    this.leaves = leaves;
   }
 }
 
@@ -57,12 +60,15 @@ export const witnessClient = (url: string, key: VerifierKey, outbound: Outbound)
         if (headers['content-type']?.split(';')[0] !== SIZE_TYPE)
           throw new NoCosignature('fork', `${key.name} has cosigned another tree of ${size} leaves`);
         cosigned = sizeIn(body);
-        if (cosigned > size) throw new NoCosignature('ahead', `${key.name} has cosigned ${cosigned} leaves, and the log has ${size}`);
+        if (cosigned > size) throw ahead(key.name, cosigned, size);
         if (attempt === ATTEMPTS) throw new NoCosignature('refused', `${key.name} was asked by others at the same time`);
       }
     },
   };
 };
+
+const ahead = (name: string, leaves: number, size: number): NoCosignature =>
+  new NoCosignature('ahead', `${name} has cosigned ${leaves} leaves, and the log has ${size}`, { leaves });
 
 const refused = (name: string, status: number): NoCosignature =>
   status === 422

@@ -1,17 +1,7 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { createDurably } from '../durable-files.ts';
 import { thumbprintOf } from '../jose/imported-key.ts';
 import { decrypt, encrypt } from './aes-gcm.ts';
 
@@ -68,10 +58,7 @@ export const privateKeyFiles = (dir: string, master: Buffer): PrivateKeys => {
 
   const keep = (key: KeyObject) => {
     const kid = kidOf(key);
-    const written = `${fileOf(kid)}.${process.pid}`;
-    writeFileSync(written, wrappedPrivateKey(masterKey, key), { mode: 0o600, flush: true });
-    renameSync(written, fileOf(kid));
-    flushDirectory(dir);
+    createDurably(fileOf(kid), wrappedPrivateKey(masterKey, key));
     keys.set(kid, key);
   };
 
@@ -109,14 +96,4 @@ const takeOver = (file: string, keep: (key: KeyObject) => void): void => {
   const { keys } = JSON.parse(readFileSync(file, 'utf8')) as { keys: Record<string, string>[] };
   for (const jwk of keys) keep(createPrivateKey({ key: jwk, format: 'jwk' }));
   rmSync(file);
-};
-
-/** A file that was renamed is only there after a power cut when its directory was written, too. */
-const flushDirectory = (dir: string): void => {
-  const directory = openSync(dir, 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
 };

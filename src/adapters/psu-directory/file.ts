@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
+import { psuId } from '../../domain/psu/psu-id.ts';
 import { accountList } from '../account-list.ts';
 import { passwordFits } from './password.ts';
 
@@ -8,10 +9,7 @@ const account = z.strictObject({ account_id: z.string().min(1), display_name: z.
 const directoryFile = z.strictObject({
   psus: z.array(
     z.strictObject({
-      /**
-       * The pseudonym that stands in the log and in tokens: at most 255 printable ASCII characters (OpenID Connect Core 1.0, section 2).
-       */
-      psu_id: z.string().regex(/^[\x21-\x7e]{1,255}$/),
+      psu_id: psuId,
       username: z.string().min(1),
       first_name: z.string().min(1).optional(),
       last_name: z.string().min(1).optional(),

@@ -2,11 +2,10 @@ import * as z from 'zod';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Outbound } from '../../domain/ports/outbound.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
+import { psuId } from '../../domain/psu/psu-id.ts';
 import { accountList } from '../account-list.ts';
 import { jsonIn } from '../outbound/json-in.ts';
 
-/** As in the file: it stands in the log and in tokens (OpenID Connect Core 1.0, section 2). */
-const psuId = z.string().regex(/^[\x21-\x7e]{1,255}$/);
 const text = z
   .string()
   .min(1)

@@ -13,6 +13,11 @@ const SILENCE_MS = 12_000;
 export interface Duty {
   /** Whether it is this one, as that changes. */
   onDuty: Observable<boolean>;
+  /**
+   * False from a beat that failed on, until one succeeds. Where nobody can write, those of all nodes fail within some seconds: when the holder
+   * is silent, each tries to take it.
+   */
+  isWell(): boolean;
   /** Hands it over at once, if it is this one. */
   close(): Promise<void>;
 }
@@ -30,6 +35,7 @@ export const sharedDuty = (
   let seen: { record: SharedRecord | null; at: number } | null = null;
   let lapse: NodeJS.Timeout | undefined;
   let underWay: Promise<void> | null = null;
+  let isWell = true;
 
   const say = (ours: boolean) => {
     if (onDuty.value !== ours) onDuty.next(ours);
@@ -57,7 +63,15 @@ export const sharedDuty = (
 
   const next = () => {
     underWay ??= beat()
-      .catch(onFault)
+      .then(
+        () => {
+          isWell = true;
+        },
+        (error) => {
+          isWell = false;
+          onFault(error);
+        },
+      )
       .finally(() => {
         underWay = null;
       });
@@ -67,6 +81,7 @@ export const sharedDuty = (
 
   return {
     onDuty,
+    isWell: () => isWell,
     async close() {
       clearInterval(timer);
       await underWay;

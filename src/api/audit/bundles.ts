@@ -15,9 +15,12 @@ export const COVERED_WITHIN_MS = 3000;
 
 /** The size of a checkpoint. */
 export const size = z.coerce.number().pipe(z.int().min(0));
-export const keptSize = size
+export const keptSizes = z
+  .string()
+  .regex(/^\d{1,15}(,\d{1,15}){0,99}$/, 'expected sizes of checkpoints, with commas between them')
+  .transform((list) => [...new Set(list.split(',').map(Number))])
   .optional()
-  .describe('the size of a checkpoint that you kept: the bundle proves that the log begins with all of it');
+  .describe('the sizes of checkpoints that you kept, with commas between them: the bundle proves that the log begins with all of each');
 
 /** Why there is no proof yet. */
 export const behind = () => new OAuthError('temporarily_unavailable', 'the evidence log has not come so far yet');
@@ -32,20 +35,21 @@ interface Deps {
 export const makeBundles = ({ store, sealer, evidence }: Deps) => {
   const { origin, verifierKey: key, hashAt } = evidence;
 
-  /** A checkpoint that covers a fact, and its index: one that witnesses have cosigned, if there is one. It is not older than one that was kept. */
-  const covering = async (position: number, kept: number): Promise<{ published: Published; index: number }> => {
+  /** A checkpoint that covers a fact, and its index: one that witnesses have cosigned, if there is one. It is not older than those that were kept. */
+  const covering = async (position: number, sizes: readonly number[]): Promise<{ published: Published; index: number }> => {
     await evidence.receipt(position, COVERED_WITHIN_MS);
     const index = await evidence.indexOf(position);
     const newest = await evidence.checkpoint();
     if (newest === null || index === null || index >= newest.size) throw behind();
+    const kept = Math.max(0, ...sizes);
     if (kept > newest.size) throw new OAuthError('invalid_request', 'the log was never of the size of the kept checkpoint');
     const cosigned = await evidence.cosigned();
     return { published: cosigned !== null && Math.max(index + 1, kept) <= cosigned.size ? cosigned : newest, index };
   };
 
-  const headOf = ({ note, size }: Published, kept: number | undefined) => ({
+  const headOf = ({ note, size }: Published, kept: readonly number[]) => ({
     ...{ origin, key, checkpoint: note },
-    ...(kept !== undefined && { consistency: [{ size: kept, proof: consistencyProof(kept, size, hashAt) }] }),
+    ...(kept.length > 0 && { consistency: kept.map((older) => ({ size: older, proof: consistencyProof(older, size, hashAt) })) }),
   });
 
   /** A fact with the key of its sealed part, unless that holds what somebody could still use. */
@@ -62,19 +66,27 @@ export const makeBundles = ({ store, sealer, evidence }: Deps) => {
   }
 
   return {
-    /** The evidence of one consent: its facts, and those of who took part. `kept` is the size of a checkpoint that the auditor has. */
+    /** The evidence of one consent: its facts, and those of who took part. `kept` are the sizes of checkpoints that the auditor has. */
     async ofConsent(
       consent: string,
-      { streams, head, kept }: { streams: readonly string[]; head: number; kept: number | undefined },
+      { streams, head, kept = [] }: { streams: readonly string[]; head: number; kept: readonly number[] | undefined },
     ): Promise<AsyncIterable<string>> {
       const facts = await factsWith(store, streams, head);
-      const { published } = await covering(facts.at(-1)?.position ?? 0, kept ?? 0);
+      const { published } = await covering(facts.at(-1)?.position ?? 0, kept);
       return writeBundle({ ...headOf(published, kept), range: null, consent }, bundledAll(onePage(facts), published));
     },
 
     /** All facts behind one fact, or from the first one on (0), up to another one. */
-    async ofRange({ after, last, kept }: { after: number; last: number; kept: number | undefined }): Promise<AsyncIterable<string>> {
-      const { published, index: to } = await covering(last, kept ?? 0);
+    async ofRange({
+      after,
+      last,
+      kept = [],
+    }: {
+      after: number;
+      last: number;
+      kept: readonly number[] | undefined;
+    }): Promise<AsyncIterable<string>> {
+      const { published, index: to } = await covering(last, kept);
       const before = after === 0 ? -1 : await evidence.indexOf(after);
       if (before === null) throw behind();
       const range = { from: before + 1, to };

@@ -8,7 +8,7 @@ import { findStreams, lastUpTo } from '../../projections/audit-search.ts';
 import { json, type Reply, streamed } from '../reply.ts';
 import type { Route } from '../route.ts';
 import type { MakeReading } from './auditor.ts';
-import { type Bundles, behind, COVERED_WITHIN_MS, keptSize, size } from './bundles.ts';
+import { type Bundles, behind, COVERED_WITHIN_MS, keptSizes, size } from './bundles.ts';
 import { moment, positionOf } from './span.ts';
 import { subjectOf } from './subject.ts';
 
@@ -33,7 +33,7 @@ export const evidenceRoutes = ({ reading, bundles, auditIndex: { rows }, evidenc
   reading({
     path: '/consents/{id}/evidence',
     summary: 'The evidence of one consent as one file: its facts, those of who took part in it, and the proof of each',
-    query: { kept: keptSize },
+    query: { kept: keptSizes },
     answers: { 200: JSON_LINES },
     errors: ['not_found'],
     async answer({ query: { kept }, params, head }) {

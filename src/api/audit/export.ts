@@ -8,8 +8,8 @@ import { lastUpTo } from '../../projections/audit-search.ts';
 import { streamed } from '../reply.ts';
 import type { Route } from '../route.ts';
 import type { MakeReading } from './auditor.ts';
-import { type Bundles, keptSize } from './bundles.ts';
-import { csvRecord } from './csv.ts';
+import { type Bundles, keptSizes } from './bundles.ts';
+import { csvJson, csvRecord } from './csv.ts';
 import { type Fact, makeFactOf } from './fact.ts';
 import { pagesOf } from './pages.ts';
 import { moment, orElse } from './span.ts';
@@ -47,7 +47,7 @@ export const exportRoute = ({ reading, store, sealer, auditIndex: { rows }, cloc
       format: z.enum(bundles === null ? ['jsonl', 'csv'] : ['jsonl', 'csv', 'bundle']).default('jsonl'),
       from: moment.optional().describe('only facts behind this moment'),
       to: moment.optional().describe('only facts up to this moment'),
-      kept: keptSize,
+      kept: keptSizes,
     },
     answers: { 200: [JSON_LINES, CSV] },
     async answer({ query: { format, from, to, kept }, head }) {
@@ -75,6 +75,6 @@ const COLUMNS = [
 
 const cellsOf = (fact: Fact) => [
   ...[fact.position, fact.stream, fact.revision, fact.event_id, fact.type, fact.version, fact.recorded_at, fact.actor.kind, fact.actor.id],
-  ...[fact.correlation_id, fact.causation_id, fact.reason, JSON.stringify(fact.data)],
-  typeof fact.personal === 'string' ? fact.personal : fact.personal && JSON.stringify(fact.personal),
+  ...[fact.correlation_id, fact.causation_id, fact.reason, csvJson(fact.data)],
+  typeof fact.personal === 'string' ? fact.personal : fact.personal && csvJson(fact.personal),
 ];

@@ -42,7 +42,7 @@ export const historyRoutes = ({ reading, store, sealer, auditIndex: { rows }, cl
       after: Math.max(whole.after, orElse(query.from, 0, now)),
       until: Math.min(whole.until, orElse(query.to, whole.until, now)),
     };
-    const { items, next } = pageOf(findFacts(rows, terms, withOneMore(span)), whole, ({ position }: FactPlace) => position);
+    const { items, next } = pageOf(await findFacts(rows, terms, withOneMore(span)), whole, ({ position }: FactPlace) => position);
     return { facts: (await readFacts(store, items)).map(factOf), next };
   };
 

@@ -71,7 +71,8 @@ export const stateRoutes = ({ reading, store, sealer, auditIndex: { rows }, cloc
         const from = positionOf(query.from, now);
         const to = orElse(query.to, span.until, now);
         if (from > to) throw new OAuthError('invalid_request', 'from is later than to');
-        const { items, next } = pageOf(findChangedStreams(rows, term, { ...withOneMore({ ...span, until: to }), from }), span, firstOf);
+        const changed = await findChangedStreams(rows, term, { ...withOneMore({ ...span, until: to }), from });
+        const { items, next } = pageOf(changed, span, firstOf);
         const streams = [];
         for (const place of items) {
           const events = upTo(await store.read(place.stream), to);

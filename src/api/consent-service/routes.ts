@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import type { EventStore } from '../../domain/ports/event-store.ts';
 import type { JwsReader } from '../../domain/ports/jws.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
@@ -25,6 +26,8 @@ interface Deps extends SessionDeps {
   directory: PsuDirectory;
   userOf: UserOf;
   issuer: string;
+  /** Tells when something that could be opened no longer can. */
+  gone: Observable<unknown>;
   authenticate: AuthenticateClient;
 }
 

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
+import type { Observable } from 'rxjs';
 import * as z from 'zod';
-import { asOf, type ConsentStatus, consent, type LodgedConsent } from '../../domain/consent/decider.ts';
+import { asOf, type ConsentStatus, consent, type LodgedConsent, stands } from '../../domain/consent/decider.ts';
 import { receiptOf } from '../../domain/consent/receipt.ts';
 import { accessRefusal, type ConsentParts } from '../../domain/consent/resource-access.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
@@ -56,10 +57,12 @@ interface Deps {
   sealer: Sealer;
   clock: Clock;
   userOf: UserOf;
+  /** Tells when something that could be opened no longer can. */
+  gone: Observable<unknown>;
 }
 
-// What is told of a consent is the same until something happens to it: signing it costs more than the rest of the call. It is forgotten
-// before long, so that nothing outlives an erased PSU.
+// What is told of a consent is the same until something happens to it: signing it costs more than the rest of the call. All is forgotten
+// when a PSU is erased or the time of their data is over, and what has ended is not kept at all.
 const TOLD_BYTES = 128 * 1024 * 1024;
 const TOLD_MS = 300_000;
 
@@ -76,19 +79,26 @@ interface Told {
  * `POST …/consent/validate`, for gateways: decided on the consent's stream as it stands at the moment of the call. A gateway that is
  * registered with keys must sign what it asks; one without is believed because it has authenticated itself (docs/decisions/0013).
  */
-export const validateRoutes = ({ officer, readStory, resource, jws, signer, sealer, clock, userOf }: Deps): Route[] => {
+export const validateRoutes = ({ officer, readStory, resource, jws, signer, sealer, clock, userOf, gone }: Deps): Route[] => {
   const known = new LRUCache<string, Told>({ maxSize: TOLD_BYTES, sizeCalculation: ({ jwt }) => jwt.length, ttl: TOLD_MS });
+  let timesGone = 0;
+  gone.subscribe(() => {
+    timesGone += 1;
+    known.clear();
+  });
 
   const toldOf = async (consentId: string, story: Story, state: LodgedConsent, at: number): Promise<Told> => {
     const last = story.at(-1)?.event.eventId ?? '';
-    const { status } = asOf(state, at);
+    const current = asOf(state, at);
+    const { status } = current;
     const keys = signer.jwks();
     const before = known.get(consentId);
     if (before?.last === last && before.status === status && before.keys === keys) return before;
+    const openedAt = timesGone;
     const shown = resource(consentId, story, at);
     const accountIds = shown.consentMappingResources.flatMap((one) => (one.mappingStatus === 'active' ? [one.accountId] : []));
     const told = { last, status, keys, jwt: await signer.sign('ES256', 'JWT', shown), accountIds };
-    known.set(consentId, told);
+    if (openedAt === timesGone && stands(current)) known.set(consentId, told);
     return told;
   };
 

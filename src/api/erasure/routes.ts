@@ -4,6 +4,7 @@ import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import { erase, psu } from '../../domain/psu/decider.ts';
+import { psuId as psuIdSchema } from '../../domain/psu/psu-id.ts';
 import { isSeen } from '../../domain/showable.ts';
 import { erasedPsu, isKnown } from '../../projections/psu-data.ts';
 import { readJson } from '../body.ts';
@@ -92,6 +93,10 @@ export const erasureRoutes = (deps: Deps): Route[] => {
   ];
 };
 
-const psuIdIn = ({ params }: Call): string => params['psu_id'] ?? '';
+const psuIdIn = ({ params }: Call): string => {
+  const { data, success } = psuIdSchema.safeParse(params['psu_id']);
+  if (!success) throw unknown();
+  return data;
+};
 
 const unknown = () => new OAuthError('not_found', 'nothing is kept of this PSU');

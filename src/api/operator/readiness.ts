@@ -49,6 +49,8 @@ const BELIEVED = 2;
 
 interface Deps {
   store: EventStore;
+  /** Of a store that is elsewhere: whether the last write to it that is known of was taken. */
+  takesWrites?: (() => boolean) | undefined;
   projections: Projections;
   signer: Signer;
   outboxes(): readonly Outbox[];
@@ -58,7 +60,7 @@ interface Deps {
 }
 
 /** Watches over a node. */
-export const makeHealth = ({ store, projections, signer, outboxes, evidence, settings }: Deps): Health => {
+export const makeHealth = ({ store, takesWrites = () => true, projections, signer, outboxes, evidence, settings }: Deps): Health => {
   let hasStopped = false;
   let halted: UnreadableEvent | null = null;
   let stopping = false;
@@ -91,7 +93,7 @@ export const makeHealth = ({ store, projections, signer, outboxes, evidence, set
 
   const storeCheck = async (): Promise<Check> => {
     await (store.writable?.() ?? store.head());
-    return { ok: true };
+    return takesWrites() ? { ok: true } : { ok: false, fault: 'it answers, and takes no writes' };
   };
 
   const projectionsCheck = async (): Promise<Check> => {
@@ -166,12 +168,18 @@ export const makeHealth = ({ store, projections, signer, outboxes, evidence, set
 // A checkpoint without its witnesses is worth less, and no reason to refuse calls.
 const UNWITNESSED_MS = 300_000;
 
-/** How an evidence log is getting on. A node whose log is not what was published of it is not to be given calls. */
-export const evidenceCheck = ({ fault, size, published, unwitnessedSince }: EvidenceState, now: number): Check => {
+/**
+ * How an evidence log is getting on. A node is not to be given calls where its log is not what was published of it, or where so many witnesses
+ * have seen another one that the rest are too few.
+ */
+export const evidenceCheck = ({ fault, size, published, unwitnessedSince, contradiction }: EvidenceState, now: number): Check => {
   if (fault !== null) return { ok: false, fault };
-  const degraded = unwitnessedSince !== null && now - unwitnessedSince > UNWITNESSED_MS;
+  const against = contradiction !== null && { fault: 'a witness has seen another log', witnesses_against: contradiction.witnesses.length };
+  if (contradiction?.isTooMany) return { ok: false, ...against };
+  const waitsFor = unwitnessedSince === null ? 0 : now - unwitnessedSince;
+  const unwitnessed = waitsFor > UNWITNESSED_MS && { unwitnessed_seconds: waitsFor / 1000 };
   const seen = { facts: size, published: published?.size ?? 0 };
-  return { ok: true, ...seen, ...(degraded && { degraded, unwitnessed_seconds: (now - unwitnessedSince) / 1000 }) };
+  return { ok: true, ...seen, ...((against || unwitnessed) && { degraded: true }), ...against, ...unwitnessed };
 };
 
 /** How much is owed, and for how long already. */

@@ -256,7 +256,7 @@ const checkEnd = (terms: { expiresAt: number | null; at: number }): void => {
 
 const noConsent = () => new OAuthError('not_found', 'no such consent');
 
-const stands = (state: Consent): state is LodgedConsent => !['absent', 'rejected', 'revoked', 'expired'].includes(state.status);
+export const stands = (state: Consent): state is LodgedConsent => !['absent', 'rejected', 'revoked', 'expired'].includes(state.status);
 
 const over = ({ expiresAt }: { expiresAt: number | null }, at: number): boolean => expiresAt !== null && at >= expiresAt;
 

@@ -83,6 +83,14 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** The store takes no append of this size: nothing of it is kept. The store goes on with smaller ones. */
+export class AppendTooLarge extends Error {
+  constructor(stream: string, options?: ErrorOptions) {
+    super(`the event store takes no append as large as this one to ${stream}`, options);
+    this.name = 'AppendTooLarge';
+  }
+}
+
 /** As many calls as are allowed are under way, and as many wait: this one was not begun. */
 export class StoreBusy extends Error {
   constructor() {

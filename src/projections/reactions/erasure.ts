@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import { catchError, EMPTY, filter, type Observable } from 'rxjs';
 import { cancel, cibaRequest } from '../../domain/ciba-request/decider.ts';
 import { consent, revoke as revokeConsent } from '../../domain/consent/decider.ts';
 import type { Decide, Load } from '../../domain/decide.ts';
@@ -92,6 +92,7 @@ export const forgetWhatIsGone = (
   let timer: NodeJS.Timeout | undefined;
   const scrub = () => {
     clearTimeout(timer);
+    timer = undefined;
     let isDone = false;
     try {
       isDone = rows.scrub();
@@ -99,7 +100,10 @@ export const forgetWhatIsGone = (
       onFault(error);
     }
     // Somebody still reads what was there before.
-    if (!isDone) timer = setTimeout(scrub, SCRUB_AGAIN_MS).unref();
+    if (!isDone) scrubSoon();
+  };
+  const scrubSoon = () => {
+    timer ??= setTimeout(scrub, SCRUB_AGAIN_MS).unref();
   };
 
   const watch = applied.subscribe({
@@ -109,6 +113,8 @@ export const forgetWhatIsGone = (
         scrub();
       }
       if (!types.has('PsuDataExpired')) return;
+      // One page of them follows the other.
+      scrubSoon();
       for (const { stream, type } of events)
         if (type === 'PsuDataExpired') load(psu, psuIdIn(stream)).then(({ expired }) => sealer.forget(psuIdIn(stream), expired), onFault);
     },
@@ -122,5 +128,12 @@ export const forgetWhatIsGone = (
     },
   };
 };
+
+/** Tells when something that could be opened no longer can. */
+export const whenGone = (applied: Observable<Pick<Applied, 'types'>>): Observable<unknown> =>
+  applied.pipe(
+    filter(({ types }) => types.has('PsuErased') || types.has('PsuDataExpired')),
+    catchError(() => EMPTY),
+  );
 
 const psuIdIn = (stream: string): string => stream.slice(psu.events.category.length + 1);

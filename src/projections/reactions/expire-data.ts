@@ -3,7 +3,7 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import type { SealingKeys } from '../../domain/ports/sealer.ts';
 import { expire, keyNameOf, psu } from '../../domain/psu/decider.ts';
-import { type ExpiredKey, expiredKeys, latelyExpired, type RetentionDays } from '../expired-data.ts';
+import { type ExpiredKey, expiredKeys, isStillOver, latelyExpired, type RetentionDays } from '../expired-data.ts';
 import type { Reaction } from './runner.ts';
 
 const NAME = 'expire-data';
@@ -19,6 +19,8 @@ interface Deps {
   sealer: SealingKeys;
   clock: Clock;
   ids: Ids;
+  /** Resolves when the rows hold all that stands in the log. */
+  latest(): Promise<void>;
 }
 
 /** Time → PsuDataExpired, and the key is destroyed. Once a day, and at the start. */
@@ -40,25 +42,34 @@ export const expireData = (deps: Deps, days: RetentionDays): Reaction => {
   };
 };
 
-/** Records for each key that its time is over, then destroys it. Gives how many there were. */
+/** Records for each key that its time is over, then destroys it. Gives how many were destroyed. */
 export const destroyExpired = async (deps: Deps, days: RetentionDays): Promise<number> => {
   const { rows, sealer, clock } = deps;
   // A fact whose key is still there is of a process that died in between.
-  const left = latelyExpired(rows, clock() - REDONE_SECONDS);
+  await deps.latest();
+  const left = latelyExpired(rows, clock() - REDONE_SECONDS).filter((key) => isStillOver(rows, key, clock(), days));
   if (left.length > 0) await sealer.destroy(left);
   let count = 0;
   for (const keys of expiredKeys(rows, clock(), days)) {
     // Everybody else gets a turn between two pages.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    for (let at = 0; at < keys.length; at += AT_ONCE) await expireAll(deps, keys.slice(at, at + AT_ONCE));
-    count += keys.length;
+    for (let at = 0; at < keys.length; at += AT_ONCE) count += await expireAll(deps, days, keys.slice(at, at + AT_ONCE));
   }
   return count;
 };
 
-const expireAll = async (deps: Deps, keys: readonly ExpiredKey[]): Promise<void> => {
-  await recordExpired(deps, keys, { reaction: NAME, causationId: null });
-  await deps.sealer.destroy(keys.map((key) => ({ psuId: key.psuId, name: keyNameOf(key) })));
+const expireAll = async (deps: Deps, days: RetentionDays, keys: readonly ExpiredKey[]): Promise<number> => {
+  const { rows, sealer, clock, latest } = deps;
+  const stillOver = async (among: readonly ExpiredKey[]) => {
+    await latest();
+    return among.filter((key) => isStillOver(rows, { psuId: key.psuId, name: keyNameOf(key) }, clock(), days));
+  };
+  const over = await stillOver(keys);
+  await recordExpired(deps, over, { reaction: NAME, causationId: null });
+  // What was sealed with them right before the fact is in the log now.
+  const gone = await stillOver(over);
+  if (gone.length > 0) await sealer.destroy(gone.map((key) => ({ psuId: key.psuId, name: keyNameOf(key) })));
+  return gone.length;
 };
 
 /** Records of each key that its time is over. */

@@ -18,6 +18,9 @@ export const evidenceMetrics = ({ state }: EvidenceLog): Described[] => {
     gauge('countersign_evidence_unwitnessed_seconds', 'For how long a checkpoint has waited for its witnesses.', () =>
       sinceOf(state().unwitnessedSince),
     ),
+    gauge('countersign_evidence_witnesses_against', 'Witnesses that have seen another log.', () => [
+      { value: state().contradiction?.witnesses.length ?? 0 },
+    ]),
     gauge('countersign_evidence_witness_age_seconds', 'For how long a witness has cosigned nothing.', () =>
       Object.entries(state().witnesses).map(([witness, at]) => ({ labels: { witness }, value: age(at) })),
     ),

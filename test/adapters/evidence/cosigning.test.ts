@@ -4,9 +4,11 @@ import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.
 import { type Witnesses, witnessesOf } from '../../../src/adapters/evidence/cosigning.ts';
 import { NoCosignature, type WitnessClient } from '../../../src/adapters/evidence/witness-client.ts';
 import { evidenceCheck } from '../../../src/api/operator/readiness.ts';
+import { StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
 import { openCheckpoint } from '../../../src/evidence/checkpoint.ts';
 import { partsOfNote, signatureLines } from '../../../src/evidence/note.ts';
 import { parseVerifierKey, witnessSigner } from '../../../src/evidence/note-key.ts';
+import { evidenceMetrics } from '../../../src/serve/metrics/evidence.ts';
 import { covered, freshFile, type KeptLog, keepLog, record, until } from './keeping.ts';
 
 const kept: KeptLog[] = [];
@@ -23,11 +25,12 @@ const keep = (...args: Parameters<typeof keepLog>): KeptLog => {
 /** A witness that cosigns whatever it is brought, while it is there. */
 const willing = (name: string) => {
   const signer = witnessSigner(name, generateKeyPairSync('ed25519').privateKey, () => 1_795_000_000);
-  const state = { isThere: true, asked: 0 };
+  const state = { isThere: true, asked: 0, objection: null as NoCosignature | null };
   const client: WitnessClient = {
     name,
     async cosign({ note }) {
       state.asked += 1;
+      if (state.objection !== null) throw state.objection;
       if (!state.isThere) throw new NoCosignature('refused', `${name} answered 500`);
       return signatureLines(partsOfNote(note).text, [signer]);
     },
@@ -37,28 +40,39 @@ const willing = (name: string) => {
 
 const CHECKPOINT = { note: 'x/y\n1\nAAAA\n\n— x/y AAAAAAAA\n', size: 1, root: Buffer.alloc(32) };
 
-describe('witnesses', () => {
-  const world = (quorum: number) => {
-    const [one, two] = [willing('w1.example'), willing('w2.example')];
-    const faults: string[] = [];
-    const clock = { now: 0 };
-    const witnesses = witnessesOf([one.client, two.client], { quorum, onFault: (what) => faults.push(what), nowMs: () => clock.now });
-    return { one, two, faults, clock, ask: (checkpoint = CHECKPOINT) => witnesses.ask(checkpoint, () => []) };
+const world = (quorum: number) => {
+  const [one, two] = [willing('w1.example'), willing('w2.example')];
+  const faults: string[] = [];
+  const clock = { now: 0, published: 1 };
+  const witnesses = witnessesOf([one.client, two.client], { quorum, onFault: (what) => faults.push(what), nowMs: () => clock.now });
+  return {
+    one,
+    two,
+    faults,
+    clock,
+    ask: (checkpoint = CHECKPOINT) =>
+      witnesses.ask(
+        checkpoint,
+        () => [],
+        async () => clock.published,
+      ),
   };
+};
 
+describe('witnesses', () => {
   test('are asked once for a checkpoint, and make a note when they are as many as are wanted', async () => {
     const { one, two, ask } = world(2);
     const { by, note } = await ask();
     expect(by.toSorted()).toEqual(['w1.example', 'w2.example']);
     expect(note?.split('\n').filter((line) => line.startsWith('— w'))).toHaveLength(2);
-    expect(await ask()).toEqual({ by: [], note });
+    expect(await ask()).toEqual({ by: [], note, contradiction: null });
     expect([one.state.asked, two.state.asked]).toEqual([1, 1]);
   });
 
   test('that fail are left alone for longer each time, and asked again then', async () => {
     const { one, two, faults, clock, ask } = world(2);
     two.state.isThere = false;
-    expect(await ask()).toEqual({ by: ['w1.example'], note: null });
+    expect(await ask()).toEqual({ by: ['w1.example'], note: null, contradiction: null });
     const rests: number[] = [];
     for (let failures = 1; failures <= 6; failures += 1) {
       const [began, asked] = [clock.now, two.state.asked];
@@ -74,6 +88,62 @@ describe('witnesses', () => {
     clock.now += 300_000;
     expect((await ask()).note).not.toBeNull();
     expect(one.state.asked).toBe(1);
+  });
+});
+
+describe('a witness that has seen another log', () => {
+  const fork = new NoCosignature('fork', 'w1.example has cosigned another tree of 1 leaves');
+  const aheadBy = (leaves: number) => new NoCosignature('ahead', 'w1.example is ahead', { leaves });
+
+  test('is counted until it cosigns, and too many where the others make no quorum', async () => {
+    for (const [quorum, isTooMany] of [
+      [1, false],
+      [2, true],
+    ] as const) {
+      const { one, clock, ask } = world(quorum);
+      one.state.objection = fork;
+      expect((await ask()).contradiction).toEqual({ witnesses: ['w1.example'], isTooMany });
+      one.state.objection = null;
+      one.state.isThere = false;
+      clock.now += 20_000;
+      // That it is away takes nothing back.
+      expect((await ask()).contradiction).toEqual({ witnesses: ['w1.example'], isTooMany });
+      expect(one.state.asked).toBe(2);
+      one.state.isThere = true;
+      clock.now += 300_000;
+      expect((await ask()).contradiction).toBeNull();
+    }
+  });
+
+  test('is not one that is ahead of this node, and not of what others have published', async () => {
+    const { one, clock, ask } = world(2);
+    clock.published = 7;
+    one.state.objection = aheadBy(7);
+    expect((await ask()).contradiction).toBeNull();
+    one.state.objection = aheadBy(8);
+    clock.now += 20_000;
+    expect((await ask()).contradiction).toEqual({ witnesses: ['w1.example'], isTooMany: true });
+  });
+
+  test.each([
+    [1, { ok: true, degraded: true, facts: 5, published: 5 }],
+    [2, { ok: false }],
+  ])('is told by readiness, with a quorum of %d', async (quorum, expected) => {
+    const store = inMemoryEventStore();
+    const [one, two] = [willing('w1.example'), willing('w2.example')];
+    one.state.objection = aheadBy(1_000);
+    const kept = keep(store, { witnesses: witnessesOf([one.client, two.client], { quorum, onFault: () => undefined }) });
+    await record(store, 5);
+    await covered(kept, 5);
+    await until(() => kept.evidence.state().contradiction !== null);
+    const check = evidenceCheck(kept.evidence.state(), Date.now());
+    expect(check).toEqual({ ...expected, fault: 'a witness has seen another log', witnesses_against: 1 });
+    const against = evidenceMetrics(kept.evidence).find(({ name }) => name === 'countersign_evidence_witnesses_against');
+    expect(against?.samples()).toEqual([{ value: 1 }]);
+    await record(store, 1);
+    // It goes on, and ends nothing.
+    await covered(kept, 6);
+    expect(kept.faults).toEqual([]);
   });
 });
 
@@ -95,7 +165,7 @@ describe('a kept log', () => {
     await covered(without, 6);
     expect([await without.evidence.cosigned(), without.evidence.state()]).toEqual([
       null,
-      { fault: null, size: 6, published: { size: 6, at: expect.any(Number) }, unwitnessedSince: null, witnesses: {} },
+      { fault: null, size: 6, published: { size: 6, at: expect.any(Number) }, unwitnessedSince: null, witnesses: {}, contradiction: null },
     ]);
   });
 
@@ -111,6 +181,26 @@ describe('a kept log', () => {
     expect(await one.evidence.receipt(1)).toContain('— w1.example');
     expect(await one.evidence.receipt(6)).not.toContain('— w1.example');
   });
+
+  test('keeps what its witnesses have said when that could not be written at once', async () => {
+    const store = inMemoryEventStore();
+    const { client, state } = willing('w1.example');
+    let failed = 0;
+    const one = keep(store, {
+      witnesses: witnessesOf([client], { quorum: 1, onFault: () => undefined }),
+      through: (chain) => ({
+        ...chain,
+        async write(next, seen) {
+          if (next.cosigned === null || failed > 0) return chain.write(next, seen);
+          failed += 1;
+          throw new StoreUnavailable();
+        },
+      }),
+    });
+    await record(store, 5);
+    await until(async () => (await one.evidence.cosigned())?.size === 5);
+    expect([failed, state.asked, one.evidence.state().unwitnessedSince]).toEqual([1, 1, null]);
+  }, 30_000);
 
   test('waits for nobody: a checkpoint comes without its witnesses, and is degraded after five minutes', async () => {
     const store = inMemoryEventStore();

@@ -7,15 +7,12 @@ import { type Chain, chainIn } from '../../../src/adapters/evidence/checkpoints.
 import { growingTiles } from '../../../src/adapters/evidence/tiles.ts';
 import { inMemoryRecords, type SharedRecords } from '../../../src/adapters/shared/records.ts';
 import { type EventStore, type StoredEvent, StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
-import { parseCheckpoint } from '../../../src/evidence/checkpoint.ts';
 import { leafHash, leafOf } from '../../../src/evidence/leaf.ts';
-import { partsOfNote } from '../../../src/evidence/note.ts';
 import { logSigner, parseVerifierKey } from '../../../src/evidence/note-key.ts';
 import { openProof } from '../../../src/evidence/proof.ts';
-import { consistencyProof, EMPTY_ROOT, verifyConsistency } from '../../../src/evidence/tree.ts';
-import { covered, freshFile, type KeptLog, keepLog, ORIGIN, record, rootOver, until } from './keeping.ts';
+import { covered, expectOneChain, freshFile, type KeptLog, keepLog, ORIGIN, record, rootOver, until } from './keeping.ts';
 
-const ROUNDS = 1000;
+const ROUNDS = Number(process.env['ROUNDS'] ?? 200);
 
 const kept: KeptLog[] = [];
 const stopAll = async () => {
@@ -321,15 +318,3 @@ describe('at the start', () => {
     );
   });
 });
-
-/** What was published, in its order: each goes on from the one before. */
-const expectOneChain = (written: readonly string[], { tiles }: KeptLog): void => {
-  let older = { size: 0, root: EMPTY_ROOT };
-  for (const text of written) {
-    const newer = parseCheckpoint(partsOfNote(JSON.parse(text).newest.note).text);
-    const proof = consistencyProof(older.size, newer.size, tiles.hashAt);
-    expect(newer.size).toBeGreaterThan(older.size);
-    expect(verifyConsistency({ older: older.size, olderRoot: older.root, size: newer.size, root: newer.root, proof })).toBe(true);
-    older = newer;
-  }
-};

@@ -1,14 +1,24 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { type Chain, type CheckpointRecords, chainIn, recordsInFile } from '../../../src/adapters/evidence/checkpoints.ts';
+import { expect } from '@jest/globals';
+import {
+  type Chain,
+  type CheckpointRecords,
+  CONTRADICTION,
+  chainIn,
+  contradictionText,
+  recordsInFile,
+} from '../../../src/adapters/evidence/checkpoints.ts';
 import { evidenceLog } from '../../../src/adapters/evidence/evidence-log.ts';
 import { type Keeping, keepEvidence } from '../../../src/adapters/evidence/keeper.ts';
 import { type GrowingTiles, growingTiles } from '../../../src/adapters/evidence/tiles.ts';
 import type { EventStore } from '../../../src/domain/ports/event-store.ts';
+import { parseCheckpoint } from '../../../src/evidence/checkpoint.ts';
 import { leafHash, leafOf } from '../../../src/evidence/leaf.ts';
 import type { EvidenceLog } from '../../../src/evidence/log.ts';
+import { partsOfNote } from '../../../src/evidence/note.ts';
 import { logSigner, type NoteSigner } from '../../../src/evidence/note-key.ts';
-import { growing, type HashAt, rootAt } from '../../../src/evidence/tree.ts';
+import { consistencyProof, EMPTY_ROOT, growing, type HashAt, rootAt, verifyConsistency } from '../../../src/evidence/tree.ts';
 import { newEvents } from '../../support/new-events.ts';
 import { temporaryFolder } from '../../support/served.ts';
 
@@ -46,6 +56,7 @@ export const keepLog = (store: Pick<EventStore, 'follow'>, options: Options = {}
   const keeper = keepEvidence({
     ...{ store, tiles, chain, signer, checkpointMs: 100, ...given },
     ...(records !== undefined && { onStanding: (kept) => inFile.keep(`tlog ${ORIGIN}`, kept) }),
+    onContradiction: (said) => inFile.keep(CONTRADICTION, contradictionText(said)),
     onFault: (what, error) => faults.push(`${what}: ${(error as Error).message}`),
   });
   const evidence = evidenceLog(file, signer.verifierKey);
@@ -82,6 +93,18 @@ export const treeOver = async (store: EventStore, size = Number.POSITIVE_INFINIT
 
 /** Its root. */
 export const rootOver = async (store: EventStore, size: number): Promise<Buffer> => rootAt(size, await treeOver(store, size));
+
+/** What was published, as it stood in the record: each goes on from the one before. */
+export const expectOneChain = (written: readonly string[], { tiles }: Pick<KeptLog, 'tiles'>): void => {
+  let older = { size: 0, root: EMPTY_ROOT };
+  for (const text of written) {
+    const newer = parseCheckpoint(partsOfNote(JSON.parse(text).newest.note).text);
+    const proof = consistencyProof(older.size, newer.size, tiles.hashAt);
+    expect(newer.size).toBeGreaterThan(older.size);
+    expect(verifyConsistency({ older: older.size, olderRoot: older.root, size: newer.size, root: newer.root, proof })).toBe(true);
+    older = newer;
+  }
+};
 
 /** Resolves when a checkpoint covers so many facts. */
 export const covered = async ({ evidence }: Pick<KeptLog, 'evidence'>, size: number): Promise<void> =>

@@ -1,6 +1,8 @@
-import { cpSync, readFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import pino from 'pino';
 import { sqliteEventReader } from '../../../src/adapters/event-store/sqlite.ts';
@@ -10,7 +12,7 @@ import { type Config, ConfigError, loadConfig } from '../../../src/config.ts';
 import type { Fetch } from '../../../src/demo/phone.ts';
 import { trustingFetch } from '../../../src/demo/trusting-fetch.ts';
 import { openCheckpoint } from '../../../src/evidence/checkpoint.ts';
-import { parseVerifierKey } from '../../../src/evidence/note-key.ts';
+import { logSigner, parseVerifierKey } from '../../../src/evidence/note-key.ts';
 import { type Serving, serve } from '../../../src/serve.ts';
 import { freshEnvironment, temporaryFolder } from '../../support/served.ts';
 import { rootOver, until } from './keeping.ts';
@@ -101,6 +103,38 @@ describe('an engine', () => {
     await coveredLog(await start({ ...env, COUNTERSIGN_EVIDENCE_ORIGIN: 'bank.example/consents/2' }));
   }, 30_000);
 
+  test('refuses to begin again when what it has published is gone: that would be two histories by one key', async () => {
+    const env = await freshEnvironment();
+    const dataDir = env['COUNTERSIGN_DATA_DIR'] as string;
+    const first = await start(env);
+    await coveredLog(first);
+    const key = await first.text('/tlog/key');
+    await closeAll();
+    for (const suffix of ['', '-wal', '-shm']) rmSync(join(dataDir, `evidence.sqlite${suffix}`), { force: true });
+    for (let time = 0; time < 2; time += 1)
+      await expect(start(env)).rejects.toThrow(/^the evidence log is gone: .*evidence\.sqlite.*remove .*evidence\.key/);
+    const without = await start({ ...env, COUNTERSIGN_EVIDENCE_ENABLED: 'false' });
+    expect(await without.text('/tlog/key')).toBeNull();
+    await closeAll();
+    rmSync(join(dataDir, 'keys', 'evidence.key'));
+    const second = await start({ ...env, COUNTERSIGN_EVIDENCE_ORIGIN: 'bank.example/consents/2' });
+    await coveredLog(second);
+    expect(await second.text('/tlog/key')).not.toBe(key);
+  }, 30_000);
+
+  test('begins with the log of a data directory that had none, also when its start was cut off behind the making of the key', async () => {
+    const env = await freshEnvironment({ COUNTERSIGN_EVIDENCE_ENABLED: 'false' });
+    await start(env);
+    await closeAll();
+    const kept = { ...env, COUNTERSIGN_EVIDENCE_ENABLED: 'true' };
+    await coveredLog(await start(kept));
+    await closeAll();
+    const file = new DatabaseSync(join(env['COUNTERSIGN_DATA_DIR'] as string, 'evidence.sqlite'));
+    file.exec('delete from record; delete from tile; delete from place; update tree set size = 0, position = 0');
+    file.close();
+    await coveredLog(await start(kept));
+  }, 30_000);
+
   test('keeps none where the settings say so', async () => {
     const node = await start(await freshEnvironment({ COUNTERSIGN_EVIDENCE_ENABLED: 'false' }));
     expect([await node.text('/tlog/checkpoint'), await node.text('/tlog/key')]).toEqual([null, null]);
@@ -115,6 +149,14 @@ describe('witnesses', () => {
   };
   const settings = (witnesses: readonly { url: string; verifierKey: string }[], more = '') =>
     `[evidence]\n${more}\n${witnesses.map(({ url, verifierKey }) => `[[evidence.witnesses]]\nurl = "${url}"\nkey = "${verifierKey}"`).join('\n')}`;
+
+  test('are refused in the settings by a key of another kind', async () => {
+    const { verifierKey } = logSigner('w1.example', generateKeyPairSync('ed25519').privateKey);
+    const given = settings([{ url: 'http://127.0.0.1:1', verifierKey: verifierKey.text }]);
+    const refused = start(await freshEnvironment(), given);
+    await expect(refused).rejects.toThrow(ConfigError);
+    await expect(refused).rejects.toThrow("evidence.witnesses: a key of type 4 is expected: a witness's");
+  });
 
   test('cosign what is published: both of two, while a third is away', async () => {
     const env = await freshEnvironment();

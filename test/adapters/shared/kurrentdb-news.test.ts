@@ -1,9 +1,10 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { kurrentdbShared } from '../../../src/adapters/shared/kurrentdb.ts';
 import type { News } from '../../../src/domain/ports/news.ts';
 import { type KurrentdbCluster, kurrentdbCluster } from '../../support/kurrentdb-server/cluster.ts';
 import { metadataOf } from '../../support/kurrentdb-server/log.ts';
 import { settingsFor } from '../../support/kurrentdb-server/settings.ts';
+import { hearing, newsContract, until } from './news.contract.ts';
 
 const opened: { close(): unknown }[] = [];
 afterEach(() => {
@@ -20,56 +21,16 @@ const newsIn = ({ connectionString }: KurrentdbCluster, deadlineMs = 5000): News
   opened.push(shared);
   return shared.news;
 };
-/** What a node hears: before the border, and in all. */
-const hearing = (news: News) => {
-  const heard = { before: null as readonly unknown[] | null, all: [] as unknown[], ended: false, failure: null as unknown };
-  news.follow().subscribe({
-    next({ news: some, caughtUp }) {
-      heard.all.push(...some);
-      if (caughtUp) heard.before ??= [...heard.all];
-    },
-    error(failure) {
-      heard.failure = failure;
-    },
-    complete() {
-      heard.ended = true;
-    },
-  });
-  return heard;
-};
-const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
-};
+
+let shared: KurrentdbCluster;
+beforeAll(async () => {
+  shared = await kurrentdbCluster({ nodes: 3 });
+});
+afterAll(() => shared.stop());
+
+newsContract('in KurrentDB', () => newsIn(shared));
 
 describe('news in KurrentDB', () => {
-  test('are heard by everybody, and by those who start later', async () => {
-    const cluster = await clusterAt();
-    const nodes = [newsIn(cluster), newsIn(cluster)] as const;
-    const heard = nodes.map(hearing);
-    await until(() => heard.every(({ before }) => before !== null));
-    expect(heard.map(({ before }) => before)).toEqual([[], []]);
-    await nodes[0].publish({ n: 1 }, 60);
-    await nodes[1].publish({ n: 2 }, 600);
-    await nodes[0].publish({ n: 3 }, 60);
-    await until(() => heard.every(({ all }) => all.length === 3));
-    const late = hearing(newsIn(cluster));
-    await until(() => late.before !== null);
-    expect(new Set(late.before)).toEqual(new Set([{ n: 1 }, { n: 2 }, { n: 3 }]));
-  });
-
-  test('are all heard by one that starts while others tell, however many there are', async () => {
-    const cluster = await clusterAt();
-    const news = newsIn(cluster);
-    const tell = (n: number) => news.publish({ n }, n % 2 === 0 ? 60 : 600);
-    for (let n = 0; n < 2100; n += 100) await Promise.all(Array.from({ length: 100 }, (_, more) => tell(n + more)));
-    const heard = hearing(newsIn(cluster));
-    for (let n = 2100; n < 2200; n += 1) await tell(n);
-    const numbers = () => new Set(heard.all.map((one) => (one as { n: number }).n));
-    await until(() => heard.failure !== null || numbers().size === 2200);
-    expect(heard.failure).toBeNull();
-    expect((heard.before?.length ?? 0) >= 2100).toBe(true);
-  });
-
   test('are told and heard where another program has said who may read them', async () => {
     const cluster = await clusterAt();
     metadataOf(cluster, 'countersign.news-60', { $acl: { $r: 'engine' } });

@@ -25,16 +25,18 @@ export interface ClusterOptions {
   begin?: number;
   /** Whether its nodes listen already. */
   started?: boolean;
+  /** `MaxAppendSize`: that of a server that was told nothing, if not given. */
+  maxAppendSize?: number;
 }
 
 /** Makes a cluster on free ports of the loopback address. */
 export const kurrentdbCluster = async (options: ClusterOptions = {}): Promise<KurrentdbCluster> => {
-  const { nodes: count = 1, tls = null, user = null, started = true } = options;
+  const { nodes: count = 1, tls = null, user = null, started = true, maxAppendSize = 1024 * 1024 } = options;
   const log = serverLog(options);
   const ports: number[] = [];
   for (let made = 0; made < count; made += 1) ports.push(await freePort());
   let leader: KurrentdbNode | null = null;
-  const membership: Membership = { log, leader: () => leader, nodes: () => nodes, tls, user };
+  const membership: Membership = { log, leader: () => leader, nodes: () => nodes, tls, user, maxAppendSize };
   const nodes = ports.map((port) => kurrentdbNode(port, membership));
   const [node] = nodes as [KurrentdbNode];
   leader = node;

@@ -93,6 +93,12 @@ export const failure = (code: status, details: string, trailers: Record<string, 
 export const streamDeleted = (stream: string): ServiceError =>
   failure(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { exception: 'stream-deleted', 'stream-name': stream });
 
+export const appendTooLarge = (maxAppendSize: number): ServiceError =>
+  failure(status.INVALID_ARGUMENT, `Maximum Append Size of ${maxAppendSize} Exceeded.`, {
+    exception: 'maximum-append-size-exceeded',
+    'maximum-append-size': String(maxAppendSize),
+  });
+
 export const wrongExpectedVersion = (stream: string, expected: Expected, actual: number): ServiceError =>
   failure(status.FAILED_PRECONDITION, 'WrongExpectedVersion', {
     exception: 'wrong-expected-version',

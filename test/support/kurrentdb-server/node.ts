@@ -13,6 +13,8 @@ export interface Membership {
   tls: { certificate: string; key: string } | null;
   /** Who may call; anybody if null. */
   user: { username: string; password: string } | null;
+  /** The bytes that one append may have. */
+  maxAppendSize: number;
 }
 
 /** One node, in this process. It misbehaves on command. */
@@ -50,7 +52,7 @@ export interface KurrentdbNode {
 export const kurrentdbNode = (port: number, cluster: Membership): KurrentdbNode => {
   const quirks: Quirks = {
     ...{ twice: false, swapped: false, withoutCaughtUp: false, confirmsOnly: false },
-    ...{ forgetful: false, withoutPosition: false, lookingMs: 0 },
+    ...{ forgetful: false, readOnly: false, withoutPosition: false, lookingMs: 0 },
   };
   const subscriptions = new Set<Shown>();
   let refusals: status[] = [];
@@ -74,6 +76,7 @@ export const kurrentdbNode = (port: number, cluster: Membership): KurrentdbNode 
 
   const behaviour: Behaviour = {
     log: cluster.log,
+    maxAppendSize: cluster.maxAppendSize,
     quirks,
     subscriptions,
     onSubscription() {

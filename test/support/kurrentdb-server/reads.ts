@@ -21,6 +21,8 @@ export interface Quirks {
   withoutCaughtUp: boolean;
   /** A repeated append is not known for one. */
   forgetful: boolean;
+  /** It takes no appends. */
+  readOnly: boolean;
   /** A repeated append is answered without its position, as one is that not all nodes have yet. */
   withoutPosition: boolean;
   /** As during an election, subscriptions are confirmed and then fail. */

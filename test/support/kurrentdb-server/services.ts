@@ -23,6 +23,7 @@ import {
 } from '@grpc/grpc-js';
 import { DELETED, metadataOf, type Outcome, type ServerLog } from './log.ts';
 import {
+  appendTooLarge,
   confirmationResponse,
   expectedIn,
   failure,
@@ -39,6 +40,7 @@ import { type Quirks, readOf, type Shown, subscribeTo } from './reads.ts';
 /** What the services ask of their node. */
 export interface Behaviour {
   log: ServerLog;
+  maxAppendSize: number;
   quirks: Quirks;
   /** Waited for before anything is done or shown. */
   ready(): Promise<void>;
@@ -57,7 +59,7 @@ export interface Behaviour {
 
 /** Serves what the client's published definitions say. */
 export const addServices = (server: Server, behaviour: Behaviour): void => {
-  const { log, quirks, ready, admit } = behaviour;
+  const { log, maxAppendSize, quirks, ready, admit } = behaviour;
 
   const answer = async <Response>(metadata: Metadata, callback: sendUnaryData<Response>, make: () => Response) => {
     await ready();
@@ -79,6 +81,9 @@ export const addServices = (server: Server, behaviour: Behaviour): void => {
         const stream = streamIn(options?.getStreamIdentifier());
         const expected = expectedIn(options);
         const proposed = messages.flatMap((message) => message.getProposedMessage() ?? []).map(proposedIn);
+        const bytes = proposed.reduce((sum, { type, data, metadata }) => sum + type.length + data.length + metadata.length, 0);
+        if (bytes > maxAppendSize) throw appendTooLarge(maxAppendSize);
+        if (quirks.readOnly) throw failure(status.ABORTED, 'it takes no appends');
         const outcome = log.append(stream, expected, proposed);
         if ('deleted' in outcome) throw streamDeleted(stream);
         if ('wrong' in outcome) return wrongResponse(expected, outcome.wrong);
