@@ -156,7 +156,7 @@ export const keepEvidence = (deps: Keeping): Keeper => {
 
   const cosignNext = async () => {
     asked = performance.now();
-    await (isOnDuty ? cosign() : alone(look)).catch(failed);
+    await (isOnDuty ? cosign() : alone(async () => ended || look())).catch(failed);
     cosigning = undefined;
     cosignSoon();
   };
@@ -205,8 +205,11 @@ export const keepEvidence = (deps: Keeping): Keeper => {
     async stop() {
       if (ended) return;
       following.unsubscribe();
-      await alone(publish).catch(failed);
-      end();
+      // In the same turn: what waits for the next one finds it ended.
+      await alone(async () => {
+        await publish().catch(failed);
+        end();
+      });
     },
   };
 };

@@ -136,6 +136,27 @@ describe('the evidence log', () => {
     await stopAll();
     expect((await chain.newest())?.standing.newest.size).toBe(6);
   });
+
+  test('does nothing more when it is stopped, also where the next look is due meanwhile', async () => {
+    const store = inMemoryEventStore();
+    let looks = 0;
+    const slow = (chain: Chain): Chain => ({
+      ...chain,
+      async newest() {
+        looks += 1;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return chain.newest();
+      },
+    });
+    // Off duty it looks all the time, for there is something to publish.
+    const one = keep(store, { onDuty: of(false), checkpointMs: 20, through: slow });
+    await record(store, 1);
+    await until(() => looks > 1);
+    await stopAll();
+    const before = looks;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect([one.faults, looks]).toEqual([[], before]);
+  });
 });
 
 describe('a write whose outcome is unknown', () => {
