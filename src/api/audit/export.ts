@@ -1,25 +1,16 @@
 import * as z from 'zod';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import type { Clock } from '../../domain/ports/clock.ts';
-import type { EventStore } from '../../domain/ports/event-store.ts';
-import type { Sealer } from '../../domain/ports/sealer.ts';
-import type { AuditIndex } from '../../projections/audit-runner.ts';
 import { lastUpTo } from '../../projections/audit-search.ts';
 import { streamed } from '../reply.ts';
 import type { Route } from '../route.ts';
-import type { MakeReading } from './auditor.ts';
 import { type Bundles, keptSizes } from './bundles.ts';
 import { csvJson, csvRecord } from './csv.ts';
+import type { AuditDeps } from './deps.ts';
 import { type Fact, makeFactOf } from './fact.ts';
 import { pagesOf } from './pages.ts';
 import { moment, orElse } from './span.ts';
 
-interface Deps {
-  reading: MakeReading;
-  store: EventStore;
-  sealer: Sealer;
-  auditIndex: AuditIndex;
-  clock: Clock;
+interface Deps extends AuditDeps {
   /** Null where no evidence log is kept. */
   bundles: Bundles | null;
 }

@@ -1,23 +1,11 @@
 import * as z from 'zod';
-import type { Clock } from '../../domain/ports/clock.ts';
-import type { EventStore } from '../../domain/ports/event-store.ts';
-import type { Sealer } from '../../domain/ports/sealer.ts';
-import type { AuditIndex } from '../../projections/audit-runner.ts';
 import { type FactPlace, findFacts, findTerm, type Span, TERM_KINDS } from '../../projections/audit-search.ts';
 import { json } from '../reply.ts';
 import type { Route } from '../route.ts';
-import type { MakeReading } from './auditor.ts';
+import type { AuditDeps } from './deps.ts';
 import { fact, makeFactOf, readFacts } from './fact.ts';
 import { moment, type Now, orElse, page, pageOf, spanOf, withOneMore } from './span.ts';
 import { SUBJECTS, subject, subjectOf } from './subject.ts';
-
-interface Deps {
-  reading: MakeReading;
-  store: EventStore;
-  sealer: Sealer;
-  auditIndex: AuditIndex;
-  clock: Clock;
-}
 
 const between = {
   from: moment.optional().describe('only facts behind this moment'),
@@ -33,7 +21,7 @@ const filters = Object.fromEntries(TERM_KINDS.map((kind) => [kind, value.optiona
 >;
 
 /** The facts of one subject, and the facts that are found by what they say. */
-export const historyRoutes = ({ reading, store, sealer, auditIndex: { rows }, clock }: Deps): Route[] => {
+export const historyRoutes = ({ reading, store, sealer, auditIndex: { rows }, clock }: AuditDeps): Route[] => {
   const factOf = makeFactOf(sealer);
   const factsIn = async (terms: readonly number[], query: z.output<z.ZodObject<typeof between & typeof page>>, now: Now) => {
     const whole = spanOf(query, now.head);

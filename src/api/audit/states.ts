@@ -2,26 +2,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as z from 'zod';
 import { type Change, difference, meets } from '../../domain/audit/difference.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import type { Clock } from '../../domain/ports/clock.ts';
-import type { EventStore, StoredEvent } from '../../domain/ports/event-store.ts';
+import type { StoredEvent } from '../../domain/ports/event-store.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { type Json, makeReplay } from '../../domain/replay.ts';
-import type { AuditIndex } from '../../projections/audit-runner.ts';
 import { findChangedStreams, findStreams, type StreamPlace } from '../../projections/audit-search.ts';
 import { json } from '../reply.ts';
 import type { Route } from '../route.ts';
-import type { MakeReading } from './auditor.ts';
+import type { AuditDeps } from './deps.ts';
 import { cause, causeOf } from './fact.ts';
 import { moment, orElse, page, pageOf, positionOf, spanOf, withOneMore } from './span.ts';
 import { SUBJECTS, subject, subjectOf } from './subject.ts';
-
-interface Deps {
-  reading: MakeReading;
-  store: EventStore;
-  sealer: Sealer;
-  auditIndex: AuditIndex;
-  clock: Clock;
-}
 
 const stateOfStream = z.object({
   stream: z.string(),
@@ -39,7 +29,7 @@ const changedStream = z.object({ stream: z.string(), changes: z.array(change) })
 const next = z.string().nullable();
 
 /** The state of a subject at a moment, and what became of it between two. */
-export const stateRoutes = ({ reading, store, sealer, auditIndex: { rows }, clock }: Deps): Route[] =>
+export const stateRoutes = ({ reading, store, sealer, auditIndex: { rows }, clock }: AuditDeps): Route[] =>
   SUBJECTS.flatMap(({ kind, plural }) => [
     reading({
       path: `/${plural}/{id}/state`,
