@@ -44,11 +44,8 @@ export const openKeysOfLog = (given: string, dataDir: string): KeysOfLog => {
   };
   const logKeyFile = join(directory, 'evidence.key');
   return {
-    open({ subject: psuId, ...sealed }) {
-      const known = keyrings.get(psuId);
-      // An engine may have made the key since.
-      return known?.open({ psuId, ...sealed }) ?? readKeyring(psuId).open({ psuId, ...sealed });
-    },
+    // An engine may have made the key since.
+    open: (part) => keyrings.get(part.psuId)?.open(part) ?? readKeyring(part.psuId).open(part),
     logKey: existsSync(logKeyFile) ? logKeyIn(logKeyFile, master) : null,
     close: () => db.close(),
   };

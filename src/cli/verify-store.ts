@@ -69,7 +69,7 @@ export const verifyCluster = async (config: Config, trust: BundleTrust, master: 
       {
         ...{ extent: 'whole', key, witnesses: trust.witnesses, quorum: trust.quorum, growing: true, isDense: false },
         ...{ own: record === null ? [] : checkpointsIn(record.text), kept: trust.kept, hasAllKeys: keys !== null },
-        open: keys && (({ subject: psuId, ...sealed }) => keys.open({ psuId, ...sealed })),
+        open: keys && ((part) => keys.open(part)),
       },
       watching,
     );

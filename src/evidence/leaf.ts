@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { StoredEvent } from '../domain/ports/event-store.ts';
+import { sha256 } from './sha256.ts';
 
 /** What is hashed of a fact, without its place in the order of all facts. */
 export type LeafEvent = Omit<StoredEvent, 'position'>;
@@ -25,4 +26,4 @@ export const leafOf = (event: LeafEvent): string =>
   });
 
 /** The hash of a leaf (RFC 6962, section 2.1): the zero byte keeps it apart from those of nodes. */
-export const leafHash = (leaf: string): Buffer => hash('sha256', `\0${leaf}`, 'buffer');
+export const leafHash = (leaf: string): Buffer => sha256(`\0${leaf}`);

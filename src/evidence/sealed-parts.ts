@@ -1,13 +1,10 @@
+import type { Sealed } from '../domain/ports/sealer.ts';
 import { keyNameIn } from '../domain/psu/retention.ts';
 import type { LeafEvent } from './leaf.ts';
 import { isObject } from './rules/known.ts';
 
-/** A sealed part: whose key sealed it, what it is bound to, and its own key, where that was given. */
-export interface SealedPart {
-  subject: string;
-  context: string;
-  version: number;
-  text: string;
+/** A sealed part, and its own key, where that was given. */
+export interface SealedPart extends Sealed {
   key: string | undefined;
 }
 
@@ -63,7 +60,7 @@ export const makeSealedParts = (open: OpenSealed | null, hasAllKeys: boolean) =>
       const context = `${stream}\n${revision}\n${id}\n${type}\n${version}`;
       let text: string | null = null;
       try {
-        if (sealed !== null && open !== null) text = open({ subject, context, version, text: sealed, key });
+        if (sealed !== null && open !== null) text = open({ psuId: subject, context, version, text: sealed, key });
         if (text === null) {
           keepUnopened(index, event, subject);
           return undefined;

@@ -1,7 +1,9 @@
-import { createDecipheriv, createSecretKey, hash, timingSafeEqual } from 'node:crypto';
+import { createDecipheriv, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { keyNameIn, ONLY_KEY } from '../domain/psu/retention.ts';
 import { Malformed } from './malformed.ts';
+import { sha256 } from './sha256.ts';
 
+const COMMITMENT = Buffer.from('countersign/commitment\n');
 const COMMITMENT_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -39,9 +41,11 @@ export const openSealed = ({ bytes }: SealedText, context: string, key: Buffer):
   const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), encrypted.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
   decipher.setAAD(Buffer.from(context));
   decipher.setAuthTag(encrypted.subarray(-TAG_BYTES));
-  return Buffer.concat([decipher.update(encrypted.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]).toString();
+  const plaintext = decipher.update(encrypted.subarray(NONCE_BYTES, -TAG_BYTES));
+  // Gives no more of it in this mode, but throws when the tag is another.
+  decipher.final();
+  return plaintext.toString();
 };
 
 /** Binds a text to one key, which GCM alone does not; it tells nothing about the key. */
-const commitment = (key: Buffer, context: string): Buffer =>
-  hash('sha256', Buffer.concat([Buffer.from('countersign/commitment\n'), key, Buffer.from(context)]), 'buffer');
+const commitment = (key: Buffer, context: string): Buffer => sha256(Buffer.concat([COMMITMENT, key, Buffer.from(context)]));

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { sha256 } from './sha256.ts';
 
 const HASH_BYTES = 32;
 
@@ -6,7 +6,7 @@ const HASH_BYTES = 32;
 export type HashAt = (level: number, index: number) => Buffer;
 
 /** The root of a tree without leaves. */
-export const EMPTY_ROOT: Buffer = hash('sha256', '', 'buffer');
+export const EMPTY_ROOT: Buffer = sha256('');
 
 // Filled and hashed within one call: a node is hashed for each fact, and needs no memory of its own.
 const node = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
@@ -15,7 +15,7 @@ const node = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
 export const nodeHash = (left: Buffer, right: Buffer): Buffer => {
   node.set(left, 1);
   node.set(right, 1 + HASH_BYTES);
-  return hash('sha256', node, 'buffer');
+  return sha256(node);
 };
 
 /** The root of the tree over the first `size` leaves. */

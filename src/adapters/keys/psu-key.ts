@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { ONLY_KEY } from '../../domain/psu/retention.ts';
 import { openSealed, type SealedText, sealedText } from '../../evidence/sealed-text.ts';
+import { sha256 } from '../../evidence/sha256.ts';
 import { decrypt, encrypt } from './aes-gcm.ts';
 
 const KEY_BYTES = 32;
@@ -45,7 +46,7 @@ export const openWith = (key: PsuKey, text: SealedText, context: string): string
 /** The same of a text that was sealed with the only key of a PSU: `commitment ‖ nonce ‖ ciphertext ‖ tag` in base64url. */
 export const openWithOnlyKey = (key: PsuKey, text: string, context: string): string => {
   const bytes = Buffer.from(text, 'base64url');
-  if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), hash('sha256', `${key.commits}\n${context}`, 'buffer')))
+  if (!timingSafeEqual(bytes.subarray(0, COMMITMENT_BYTES), sha256(`${key.commits}\n${context}`)))
     throw new Error('the text was sealed with another key or in another place');
   return decrypt(key.object, bytes.subarray(COMMITMENT_BYTES), context).toString();
 };
