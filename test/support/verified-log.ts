@@ -19,7 +19,7 @@ export const expectNoDoubt = (log: readonly StoredEvent[], sealer: Pick<Sealer, 
   const { fact, report } = makeVerification({
     ...{ extent: 'whole', key: signer.verifierKey.text, witnesses: [], quorum: 0, growing: false },
     ...{ own: [{ note, from: 'the log' }], kept: [], hasAllKeys: sealer !== null },
-    open: sealer && (({ subject: psuId, ...sealed }) => sealer.open({ psuId, ...sealed })),
+    open: sealer && ((part) => sealer.open(part)),
   });
   for (const [index, event] of log.entries()) fact({ index, event });
   expect(report()).toMatchObject({ doubts: [], facts: log.length, uncovered: 0 });
