@@ -100,6 +100,14 @@ export const findFacts = async (rows: Rows, terms: readonly number[], span: Span
 export const isKnown = (rows: Rows, term: number, until: number): boolean =>
   rows.get('select 1 from audit_part where term = ? and since <= ? limit 1', term, until) !== undefined;
 
+/** The revision of a stream's last fact; -1 where it has none. */
+export const lastRevisionOf = (rows: Rows, stream: string): number =>
+  rows.get<{ revision: number }>(
+    `select fact.revision from audit_stream as stream cross join audit_fact as fact on fact.stream = stream.first
+      where stream.name = ? order by fact.position desc limit 1`,
+    stream,
+  )?.revision ?? -1;
+
 /** The streams of a subject, in the order in which they begin. */
 export const findStreams = (rows: Rows, term: number, { after, until, limit }: Span): readonly StreamPlace[] =>
   rows.all<StreamPlace>(

@@ -9,7 +9,7 @@ export const OF_REQUEST = 'scope';
 /** The consents with their state, and the answers that have not become a consent's yet. */
 export const consentLookup: Projection = {
   name: 'consent_lookup',
-  version: 3,
+  version: 4,
   tables: {
     consent: [
       `create table consent (
@@ -25,6 +25,7 @@ export const consentLookup: Projection = {
       `create table consent_authoriser (
         psu_id text, consent_id text, agreed integer not null, primary key (psu_id, consent_id)
       ) strict, without rowid`,
+      'create index consent_authoriser_consent on consent_authoriser (consent_id)',
     ],
     persist_due: [
       `create table persist_due (

@@ -18,7 +18,7 @@ export const consentService = (sealer: Sealer): Projection => {
   };
   return {
     name: 'consent_service',
-    version: 1,
+    version: 2,
     tables: {
       consent_fact: [
         'create table consent_fact (position integer primary key, consent_id text not null) strict',
@@ -41,7 +41,7 @@ export const consentService = (sealer: Sealer): Projection => {
       // Also what came in between.
       PsuKeysDestroyed: (rows, { data }) => forgetAccountsOf(rows, data.psuId),
       PsuDataExpired: (rows, { data }) => {
-        if (data.retention === 'consent') forgetAccountsOf(rows, data.psuId);
+        if (data.retention === 'consent' || data.retention === 'all') forgetAccountsOf(rows, data.psuId);
       },
       ConsentRevoked: happened,
       ConsentExpired: happened,

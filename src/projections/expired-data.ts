@@ -1,5 +1,5 @@
 import type { Rows } from '../domain/ports/rows.ts';
-import { monthOf, type Retention } from '../domain/psu/retention.ts';
+import { isMonthly, monthOf, type Retention } from '../domain/psu/retention.ts';
 
 /** How many days each kind of data is kept. */
 export type RetentionDays = Readonly<Record<`${Retention}Days`, number>>;
@@ -52,7 +52,7 @@ export function* expiredKeys(rows: Rows, at: number, days: RetentionDays): Gener
 /** Whether nothing lives that a key belongs to, also one that is said to have expired: a month is over once and for all. */
 export const isStillOver = (rows: Rows, key: { psuId: string; name: string }, at: number, days: RetentionDays): boolean => {
   const { retention } = keyIn(key);
-  if (retention === 'request' || retention === 'delivery') return true;
+  if (isMonthly(retention)) return true;
   return (
     rows.get(
       `with sealing_key (psu_id, name) as (values (?3, ?4)) select 1 from sealing_key where ${NOTHING_LIVES[retention]}`,
@@ -103,6 +103,20 @@ export const keysInUse = (rows: Rows, psuId: string, names: readonly string[]): 
     )
     .map(keyIn);
 
-/** The keys that have expired since a moment: a process that died may have left them. */
-export const latelyExpired = (rows: Rows, since: number): readonly { psuId: string; name: string }[] =>
-  rows.all('select psu_id as psuId, name from lately_expired where at > ?', since);
+/** The keys that have expired since a moment, those of a month since one of their own, a page at a time: a process that died may have left them. */
+export function* latelyExpired(
+  rows: Rows,
+  { since, monthsSince }: { since: number; monthsSince: number },
+): Generator<readonly { psuId: string; name: string }[]> {
+  let last = { psuId: '', name: '', at: since };
+  for (;;) {
+    const page = rows.all<typeof last>(
+      `select psu_id as psuId, name, at from lately_expired where (at, psu_id, name) > (?, ?, ?) order by at, psu_id, name limit ${PAGE}`,
+      ...[last.at, last.psuId, last.name],
+    );
+    const end = page.at(-1);
+    if (end === undefined) return;
+    yield page.filter((key) => key.at >= monthsSince || !isMonthly(keyIn(key).retention));
+    last = end;
+  }
+}

@@ -9,7 +9,7 @@ import type { Projection } from './projection.ts';
  */
 export const phoneLookup = (sealer: Sealer): Projection => ({
   name: 'phone_lookup',
-  version: 1,
+  version: 2,
   tables: {
     phone: [
       `create table phone (
@@ -34,7 +34,7 @@ export const phoneLookup = (sealer: Sealer): Projection => ({
     // Also what came in between.
     PsuKeysDestroyed: (rows, { data }) => forgetPhonesOf(rows, data.psuId),
     PsuDataExpired: (rows, { data }) => {
-      if (data.retention === 'device') forgetPhonesOf(rows, data.psuId);
+      if (data.retention === 'device' || data.retention === 'all') forgetPhonesOf(rows, data.psuId);
     },
     CibaRequestApproved: (rows, { data }) => answered(rows, data),
     CibaRequestDenied: (rows, { data }) => answered(rows, data),

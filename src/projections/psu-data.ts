@@ -10,7 +10,7 @@ import type { Projection } from './projection.ts';
  */
 export const psuData: Projection = {
   name: 'psu_data',
-  version: 2,
+  version: 3,
   tables: {
     // `late`: something of the PSU was on its way into the log when they were erased, and is to be ended, too.
     erased_psu: [
@@ -19,7 +19,10 @@ export const psuData: Projection = {
       ) strict, without rowid`,
       'create index erased_psu_undone on erased_psu (psu_id) where destroyed_at is null',
     ],
-    asked_consent: ['create table asked_consent (psu_id text, consent_id text, primary key (psu_id, consent_id)) strict, without rowid'],
+    asked_consent: [
+      'create table asked_consent (psu_id text, consent_id text, primary key (psu_id, consent_id)) strict, without rowid',
+      'create index asked_consent_consent on asked_consent (consent_id)',
+    ],
     sealing_key: [
       'create table sealing_key (psu_id text, name text, primary key (psu_id, name)) strict, without rowid',
       'create index sealing_key_name on sealing_key (name)',
@@ -89,7 +92,7 @@ export const psuData: Projection = {
       const { psuId, retention, at } = data;
       const name = keyNameOf(data);
       rows.run('delete from sealing_key where psu_id = ? and name = ?', psuId, name);
-      if (retention === 'device') rows.run('delete from device_data where psu_id = ?', psuId);
+      if (retention === 'device' || retention === 'all') rows.run('delete from device_data where psu_id = ?', psuId);
       rows.run(
         'delete from lately_expired where (psu_id, name) in (select psu_id, name from lately_expired where at <= ? order by at, psu_id, name limit 4)',
         at - LATELY_SECONDS,

@@ -119,6 +119,22 @@ describe('the evidence of a consent', () => {
     }
   });
 
+  test('does not hold without a fact inside a stream; that a stream was left out whole, only the whole log shows', async () => {
+    const lines = await linesOf(`/consents/${consentId}/evidence`);
+    const facts = lines.slice(1).map(readFact);
+    let removed = 0;
+    for (const [at, { event }] of facts.entries()) {
+      const next = facts.find((fact, other) => other > at && fact.event.stream === event.stream);
+      if (next === undefined) continue;
+      removed += 1;
+      expect(verified(lines.toSpliced(at + 1, 1)).doubts).toContainEqual(expect.objectContaining({ rule: 'S2', index: next.index }));
+    }
+    expect(removed).toBeGreaterThan(5);
+    const withoutGrant = lines.filter((line) => !line.includes('"stream":"grant-'));
+    expect(withoutGrant.length).toBeLessThan(lines.length);
+    expect(verified(withoutGrant)).toMatchObject({ doubts: [], tokens: 0 });
+  });
+
   test('proves that the log begins with what an auditor has kept', async () => {
     const newest = async () => (await alice.get('/checkpoint')).text();
     const sizeOf = (note: string) => Number(note.split('\n')[1]);

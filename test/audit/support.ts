@@ -3,12 +3,15 @@ import { systemClock, systemIds } from '../../src/adapters/clock.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
 import { auditRoutes } from '../../src/api/audit/routes.ts';
 import type { Call } from '../../src/api/route.ts';
+import type { Subject } from '../../src/domain/audit/subjects.ts';
 import { makeDecide } from '../../src/domain/decide.ts';
 import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store.ts';
 import type { SealingKeys } from '../../src/domain/ports/sealer.ts';
 import type { Json } from '../../src/domain/replay.ts';
 import { runAuditIndex } from '../../src/projections/audit-runner.ts';
 import type { TestEngine } from '../support/engine.ts';
+
+type Query = Record<string, string | number>;
 
 export interface Fact {
   position: number;
@@ -59,7 +62,7 @@ export const auditing = async (store: EventStore, sealer: SealingKeys) => {
     ...{ store, sealer, auditIndex: index, clock: systemClock, ids, decide: makeDecide({ store: nowhere, sealer, ids }) },
     bearer: async () => ({ clientId: 'auditor', psuId: null }) as Awaited<ReturnType<Parameters<typeof auditRoutes>[0]['bearer']>>,
   });
-  const get = async <Body>(path: string, query: Record<string, string | number> = {}): Promise<Body> => {
+  const get = async <Body>(path: string, query: Query = {}): Promise<Body> => {
     const given = new URLSearchParams(Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]));
     for (const route of routes) {
       const shape = new RegExp(`^${route.path.replace('{id}', '(?<id>[^/]+)')}$`);
@@ -75,9 +78,7 @@ export const auditing = async (store: EventStore, sealer: SealingKeys) => {
 export type Auditing = Awaited<ReturnType<typeof auditing>>;
 
 /** Every page of a list, one after the other. */
-export const allPages = async <Item>(
-  get: (query: Record<string, string | number>) => Promise<{ next: string | null; items: readonly Item[] }>,
-): Promise<Item[]> => {
+export const allPages = async <Item>(get: (query: Query) => Promise<{ next: string | null; items: readonly Item[] }>): Promise<Item[]> => {
   const all: Item[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
     const { items, next }: { next: string | null; items: readonly Item[] } = await get(cursor === '' ? {} : { cursor });
@@ -86,6 +87,25 @@ export const allPages = async <Item>(
   }
   return all;
 };
+
+const PLURAL = { consent: 'consents', request: 'requests', device: 'devices', psu: 'psus', client: 'tpps' };
+
+/** Where a subject is asked about. */
+export const pathOf = ({ kind, id }: Subject): string => `/audit/v1/${PLURAL[kind]}/${id}`;
+
+/** The states of a subject, all pages of them. */
+export const statesAt = async ({ get }: Auditing, path: string, query: Query = {}) =>
+  allPages(async (cursor) => {
+    const { streams, next } = await get<State>(`${path}/state`, { limit: 200, ...query, ...cursor });
+    return { items: streams, next };
+  });
+
+/** The facts of a list, all pages of them. */
+export const factsOf = ({ get }: Auditing, path: string, query: Query = {}): Promise<Fact[]> =>
+  allPages(async (cursor) => {
+    const { facts, next } = await get<Found>(path, { limit: 200, ...query, ...cursor });
+    return { items: facts, next };
+  });
 
 /** A client of an auditor, and how it reads. */
 export const auditor = async (tested: TestEngine, scope = 'audit') => {

@@ -220,7 +220,7 @@ describe('what was kept long enough', () => {
   });
 });
 
-test('countersign psu expire prints what would go, and destroys it', async () => {
+test('countersign psu expire prints what would go, and destroys it; psu erase refuses who is not known', async () => {
   const dataDir = temporaryFolder();
   const { config } = loadConfig({ env: { COUNTERSIGN_DATA_DIR: dataDir }, cwd: '/nonexistent' });
   const open = () => psuKeys(join(dataDir, 'keys/psu-keys.sqlite'), Buffer.alloc(32, 1));
@@ -236,6 +236,7 @@ test('countersign psu expire prints what would go, and destroys it', async () =>
   const said: string[] = [];
   await expireData(config, { dryRun: false }, (line) => said.push(line));
   await expireData(config, { dryRun: true }, (line) => said.push(line));
+  await expect(erasePsu(config, 'alicia', 'case 4711', (line) => said.push(line))).rejects.toThrow('nothing is kept of a PSU alicia');
   expect(said).toEqual(['1 keys are destroyed', '0 keys would be destroyed']);
   const again = open();
   expect(() => again.seal({ psuId: 'alice', retention: 'request', at: Date.UTC(2024, 0, 5) / 1000 }, 'a text', 'a place')).toThrow();

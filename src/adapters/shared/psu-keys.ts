@@ -166,7 +166,8 @@ export const sharedPsuKeys = (records: SharedRecords, master: Buffer, clock: { n
 };
 
 /** The keyring in a record: JSON, or the one wrapped key that PSUs had before. */
-const wrappedIn = (text: string): WrappedKeys => new Map(text.startsWith('{') ? Object.entries(JSON.parse(text)) : [[ONLY_KEY, text]]);
+export const wrappedIn = (text: string): WrappedKeys =>
+  new Map(text.startsWith('{') ? Object.entries(JSON.parse(text)) : [[ONLY_KEY, text]]);
 
 /** A keyring as the text of a record. */
 export const textOf = (wrapped: WrappedKeys): string => JSON.stringify(Object.fromEntries(wrapped));

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as z from 'zod';
 import { subjectsOf } from '../../domain/audit/subjects.ts';
 import { decode } from '../../domain/catalogue.ts';
@@ -9,6 +10,7 @@ import type { EvidenceLog, Published } from '../../evidence/log.ts';
 import { consistencyProof, inclusionProof } from '../../evidence/tree.ts';
 import { holdsSecrets } from './fact.ts';
 import { pagesOf } from './pages.ts';
+import { makeTurns } from './turns.ts';
 
 /** A checkpoint comes every second while facts come: one that covers a fact is waited for this long. */
 export const COVERED_WITHIN_MS = 3000;
@@ -102,16 +104,20 @@ async function* onePage(events: readonly StoredEvent[]): AsyncGenerator<readonly
 
 /** The facts of some streams, and of the clients, devices and PSUs that they name: who they were at that moment is part of it. */
 const factsWith = async (store: EventStore, streams: readonly string[], head: number): Promise<readonly StoredEvent[]> => {
-  const facts = new Map<string, readonly StoredEvent[]>();
+  const [facts, turns] = [new Map<string, readonly StoredEvent[]>(), makeTurns()];
   const read = async (stream: string) => {
-    if (!facts.has(stream)) facts.set(stream, await store.read(stream));
+    if (facts.has(stream)) return;
+    facts.set(stream, await store.read(stream));
+    await nextTurn();
   };
   for (const stream of streams) await read(stream);
-  const told = [...facts.values()].flat().map(decode);
-  for (const { kind, id } of told.flatMap(subjectsOf))
-    if (kind === 'client' || kind === 'device' || kind === 'psu') await read(`${kind}-${id}`);
-  // Whose keys they were says whether these were destroyed.
-  for (const { sealed } of told) if (sealed !== null) await read(`psu-${sealed.psuId}`);
+  for (const event of [...facts.values()].flat()) {
+    const told = decode(event);
+    for (const { kind, id } of subjectsOf(told)) if (kind === 'client' || kind === 'device' || kind === 'psu') await read(`${kind}-${id}`);
+    // Whose keys they were says whether these were destroyed.
+    if (told.sealed !== null) await read(`psu-${told.sealed.psuId}`);
+    await turns();
+  }
   return [...facts.values()]
     .flat()
     .filter(({ position }) => position <= head)

@@ -48,7 +48,7 @@ export const evidenceRoutes = ({ reading, bundles, auditIndex: { rows }, evidenc
     query: {},
     answers: { 200: TEXT },
     errors: ['not_found'],
-    answer: async () => text((await newest(evidence)).note),
+    answer: async () => text(((await evidence.cosigned()) ?? (await newest(evidence))).note),
   }),
   reading({
     path: '/proofs/inclusion',
@@ -67,12 +67,20 @@ export const evidenceRoutes = ({ reading, bundles, auditIndex: { rows }, evidenc
   reading({
     path: '/proofs/consistency',
     summary: 'The proof that the log begins with all that it held at a former size (RFC 6962, section 2.1.2)',
-    query: { from: size, to: size.optional().describe('the size of the newest checkpoint, if it is not given') },
+    query: {
+      from: size,
+      to: size
+        .optional()
+        .describe(
+          'if it is not given, the size of the newest cosigned checkpoint; of the newest, where that is older than `from` or there is none',
+        ),
+    },
     answers: { 200: z.object({ from: z.int(), to: z.int(), proof: z.array(z.string()) }) },
     errors: ['not_found'],
     async answer({ query: { from, to: given } }) {
-      const published = await newest(evidence);
-      const to = given ?? published.size;
+      const [published, cosigned] = [await newest(evidence), await evidence.cosigned()];
+      // Witnesses may not have come as far yet as what the auditor has kept.
+      const to = given ?? (cosigned !== null && from <= cosigned.size ? cosigned : published).size;
       if (from > to || to > published.size) throw new OAuthError('invalid_request', 'the log was never of that size');
       return json(200, { from, to, proof: consistencyProof(from, to, evidence.hashAt).map((hash) => hash.toString('base64')) });
     },
@@ -80,7 +88,7 @@ export const evidenceRoutes = ({ reading, bundles, auditIndex: { rows }, evidenc
 ];
 
 const newest = async (evidence: EvidenceLog): Promise<Published> => {
-  const published = (await evidence.cosigned()) ?? (await evidence.checkpoint());
+  const published = await evidence.checkpoint();
   if (published === null) throw new OAuthError('not_found', 'there is no checkpoint yet');
   return published;
 };

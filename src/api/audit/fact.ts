@@ -1,9 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as z from 'zod';
 import { decode } from '../../domain/catalogue.ts';
 import type { EventStore, StoredEvent } from '../../domain/ports/event-store.ts';
+import type { Rows } from '../../domain/ports/rows.ts';
 import type { Sealed, Sealer } from '../../domain/ports/sealer.ts';
 import { withoutSecrets } from '../../domain/replay.ts';
-import type { FactPlace } from '../../projections/audit-search.ts';
+import { type FactPlace, lastRevisionOf, lastUpTo } from '../../projections/audit-search.ts';
 
 /** A fact as an auditor reads it. */
 export const fact = z.object({
@@ -68,14 +70,22 @@ export const holdsSecrets = (sealed: Sealed, sealer: Sealer): boolean => {
   return text !== null && JSON.stringify(withoutSecrets(JSON.parse(text))) !== text;
 };
 
+// A stream is read to its end where that is at most so many facts for each that is wanted.
+const READ_FOR_ONE = 10;
+
 /** The facts at these places, in their order. */
-export const readFacts = async (store: EventStore, places: readonly FactPlace[]): Promise<readonly StoredEvent[]> => {
+export const readFacts = async (store: EventStore, rows: Rows, places: readonly FactPlace[]): Promise<readonly StoredEvent[]> => {
   const byStream = [...Map.groupBy(places, ({ stream }) => stream)];
   const found = new Map<number, StoredEvent>();
-  // One after the other: a store has more to do than this.
+  const keep = (events: readonly StoredEvent[]) => {
+    for (const event of events) found.set(event.position, event);
+  };
+  // One after the other: a store has more to do than this, and this process, too.
   for (const [stream, there] of byStream) {
     const first = Math.min(...there.map(({ revision }) => revision));
-    for (const event of await store.read(stream, first)) found.set(event.position, event);
+    if (lastRevisionOf(rows, stream) - first < READ_FOR_ONE * there.length) keep(await store.read(stream, first));
+    else for (const { position } of there) keep(await store.readAll(lastUpTo(rows, position - 1), 1));
+    await nextTurn();
   }
   return places.map(({ position, stream }) => {
     const event = found.get(position);

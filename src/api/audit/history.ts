@@ -1,4 +1,7 @@
 import * as z from 'zod';
+import { STATUSES } from '../../domain/audit/status.ts';
+import { families } from '../../domain/catalogue.ts';
+import { OAuthError } from '../../domain/oauth-error.ts';
 import { type FactPlace, findFacts, findTerm, type Span, TERM_KINDS } from '../../projections/audit-search.ts';
 import { json } from '../reply.ts';
 import type { Route } from '../route.ts';
@@ -15,10 +18,15 @@ const facts = { facts: z.array(fact), next: z.string().nullable() };
 
 /** A value as the index holds it. */
 const value = z.string().min(1).max(256);
-const filters = Object.fromEntries(TERM_KINDS.map((kind) => [kind, value.optional()])) as Record<
+const values = Object.fromEntries(TERM_KINDS.map((kind) => [kind, value.optional()])) as Record<
   (typeof TERM_KINDS)[number],
   z.ZodOptional<typeof value>
 >;
+/** Of these there are only so many. */
+const words = {
+  type: z.enum(families.flatMap(({ definitions }) => Object.keys(definitions))).optional(),
+  status: z.enum(STATUSES).optional(),
+};
 
 /** The facts of one subject, and the facts that are found by what they say. */
 export const historyRoutes = ({ reading, store, sealer, auditIndex: { rows }, clock }: AuditDeps): Route[] => {
@@ -31,7 +39,7 @@ export const historyRoutes = ({ reading, store, sealer, auditIndex: { rows }, cl
       until: Math.min(whole.until, orElse(query.to, whole.until, now)),
     };
     const { items, next } = pageOf(await findFacts(rows, terms, withOneMore(span)), whole, ({ position }: FactPlace) => position);
-    return { facts: (await readFacts(store, items)).map(factOf), next };
+    return { facts: (await readFacts(store, rows, items)).map(factOf), next };
   };
 
   const histories = SUBJECTS.map(({ kind, plural }) =>
@@ -52,11 +60,15 @@ export const historyRoutes = ({ reading, store, sealer, auditIndex: { rows }, cl
   const search = reading({
     path: '/events',
     summary: 'The facts that have all of this, the oldest first',
-    query: { ...filters, ...between, ...page },
+    query: { ...values, ...words, ...between, ...page },
     answers: { 200: z.object(facts) },
+    errors: ['not_found'],
     async answer({ query, head }) {
-      const asked = TERM_KINDS.flatMap((kind) => (query[kind] === undefined ? [] : [findTerm(rows, kind, query[kind])]));
-      const terms = asked.filter((term) => term !== undefined);
+      const asked = TERM_KINDS.flatMap((kind) => (query[kind] === undefined ? [] : [{ kind, term: findTerm(rows, kind, query[kind]) }]));
+      // What is answered stands in the log for ever, and nobody knows what somebody takes for an id.
+      const unknown = asked.find(({ kind, term }) => term === undefined && !(kind in words));
+      if (unknown !== undefined) throw new OAuthError('not_found', `no such ${unknown.kind}`);
+      const terms = asked.flatMap(({ term }) => term ?? []);
       const now = { rows, head, at: clock() };
       // What no fact has, no fact has together with anything else.
       if (terms.length < asked.length) return json(200, { facts: [], next: null });

@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as z from 'zod';
-import { type Change, difference, meets } from '../../domain/audit/difference.ts';
+import { difference } from '../../domain/audit/difference.ts';
+import { makeTouched } from '../../domain/audit/touched.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { StoredEvent } from '../../domain/ports/event-store.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
-import { type Json, makeReplay } from '../../domain/replay.ts';
+import { makeReplay } from '../../domain/replay.ts';
 import { findChangedStreams, findStreams, type StreamPlace } from '../../projections/audit-search.ts';
 import { json } from '../reply.ts';
 import type { Route } from '../route.ts';
@@ -12,6 +13,7 @@ import type { AuditDeps } from './deps.ts';
 import { cause, causeOf } from './fact.ts';
 import { moment, orElse, page, pageOf, positionOf, spanOf, withOneMore } from './span.ts';
 import { SUBJECTS, subject, subjectOf } from './subject.ts';
+import { makeTurns } from './turns.ts';
 
 const stateOfStream = z.object({
   stream: z.string(),
@@ -38,13 +40,16 @@ export const stateRoutes = ({ reading, store, sealer, auditIndex: { rows }, cloc
       answers: { 200: z.object({ subject, as_of: z.int(), streams: z.array(stateOfStream), next }) },
       errors: ['not_found'],
       async answer({ query, params, head }) {
-        const now = { rows, head, at: clock() };
-        const { id, term } = subjectOf(kind, params, now);
         const span = spanOf(query, head);
+        const now = { rows, head: span.until, at: clock() };
+        const { id, term } = subjectOf(kind, params, now);
         const asOf = orElse(query.as_of, span.until, now);
         const { items, next } = pageOf(findStreams(rows, term, withOneMore({ ...span, until: asOf })), span, firstOf);
         const streams = [];
-        for (const { stream } of items) streams.push(stateOf(stream, upTo(await store.read(stream), asOf), sealer));
+        for (const { stream } of items) {
+          streams.push(await stateOf(stream, upTo(await store.read(stream), asOf), sealer));
+          await nextTurn();
+        }
         return json(200, { subject: { kind, id }, as_of: asOf, streams, next });
       },
     }),
@@ -55,9 +60,9 @@ export const stateRoutes = ({ reading, store, sealer, auditIndex: { rows }, cloc
       answers: { 200: z.object({ subject, from: z.int(), to: z.int(), streams: z.array(changedStream), next }) },
       errors: ['not_found'],
       async answer({ query, params, head }) {
-        const now = { rows, head, at: clock() };
-        const { id, term } = subjectOf(kind, params, now);
         const span = spanOf(query, head);
+        const now = { rows, head: span.until, at: clock() };
+        const { id, term } = subjectOf(kind, params, now);
         const from = positionOf(query.from, now);
         const to = orElse(query.to, span.until, now);
         if (from > to) throw new OAuthError('invalid_request', 'from is later than to');
@@ -68,6 +73,7 @@ export const stateRoutes = ({ reading, store, sealer, auditIndex: { rows }, cloc
           const events = upTo(await store.read(place.stream), to);
           // A stream that was none of the subject's has had no state for it.
           streams.push({ stream: place.stream, changes: await changesOf(events, place.since > from ? 0 : from, place.stream, sealer) });
+          await nextTurn();
         }
         return json(200, { subject: { kind, id }, from, to, streams, next });
       },
@@ -79,15 +85,15 @@ const firstOf = ({ first }: StreamPlace): number => first;
 const upTo = (events: readonly StoredEvent[], position: number): readonly StoredEvent[] =>
   events.filter((event) => event.position <= position);
 
-const stateOf = (stream: string, events: readonly StoredEvent[], sealer: Sealer): z.output<typeof stateOfStream> => {
-  const replay = makeReplay(sealer);
-  for (const event of events) replay.apply(event);
+const stateOf = async (stream: string, events: readonly StoredEvent[], sealer: Sealer): Promise<z.output<typeof stateOfStream>> => {
+  const [replay, turns] = [makeReplay(sealer), makeTurns()];
+  for (const event of events) {
+    replay.apply(event);
+    await turns();
+  }
   const { revision = -1, position = 0 } = events.at(-1) ?? {};
   return { stream, revision, position, state: replay.state(stream) };
 };
-
-// A stream of thousands is compared a little at a time.
-const STEPS_AT_ONCE = 50;
 
 /** How the state of a stream differs from what it was at a position, and which facts have to do with each difference. */
 const changesOf = async (
@@ -96,21 +102,23 @@ const changesOf = async (
   stream: string,
   sealer: Sealer,
 ): Promise<z.output<typeof change>[]> => {
-  const replay = makeReplay(sealer);
-  for (const event of events) if (event.position <= from) replay.apply(event);
+  const [replay, turns] = [makeReplay(sealer), makeTurns()];
+  const touched = makeTouched<z.output<typeof cause>>();
+  for (const event of events) {
+    if (event.position > from) break;
+    replay.apply(event);
+    await turns();
+  }
   const before = replay.state(stream);
-  const steps: { event: StoredEvent; changes: readonly Change[] }[] = [];
-  let state: Json = before;
+  let state = before;
   for (const event of events) {
     if (event.position <= from) continue;
     replay.apply(event);
     const after = replay.state(stream);
-    steps.push({ event, changes: difference(state, after) });
+    const paths = difference(state, after).map(({ path }) => path);
+    touched.add(causeOf(event), paths);
     state = after;
-    if (steps.length % STEPS_AT_ONCE === 0) await nextTurn();
+    await turns();
   }
-  return difference(before, state).map((one) => ({
-    ...one,
-    facts: steps.filter(({ changes }) => changes.some(({ path }) => meets(path, one.path))).map(({ event }) => causeOf(event)),
-  }));
+  return difference(before, state).map((one) => ({ ...one, facts: touched.by(one.path) }));
 };

@@ -25,7 +25,9 @@ const ofMembers = (before: Readonly<Record<string, Json>>, after: Readonly<Recor
 
 /** What is gone comes last, from the end: so each of them can be taken away in turn. */
 const ofItems = (before: readonly Json[], after: readonly Json[], path: string): readonly Change[] => {
-  const stayed = after.flatMap((item, index) => ofPlace(before[index], item, `${path}/${index}`));
+  // Lists grow at their end, and some have thousands of items.
+  const same = after.findIndex((item, index) => item !== before[index]);
+  const stayed = same < 0 ? [] : after.slice(same).flatMap((item, index) => ofPlace(before[same + index], item, `${path}/${same + index}`));
   const gone = before.slice(after.length).map((item, index) => ({ path: `${path}/${after.length + index}`, before: item }));
   return [...stayed, ...gone.reverse()];
 };
@@ -34,6 +36,3 @@ const ofPlace = (before: Json | undefined, after: Json | undefined, path: string
   if (before === undefined) return after === undefined ? [] : [{ path, after }];
   return after === undefined ? [{ path, before }] : difference(before, after, path);
 };
-
-/** Whether one of two paths leads to the other. */
-export const meets = (one: string, other: string): boolean => `${one}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${one}/`);

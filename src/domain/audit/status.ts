@@ -52,3 +52,6 @@ const STATUS: { readonly [T in DomainEvent['type']]?: string } = {
   EventSubscriptionDeleted: 'deleted',
   AuditRead: 'read',
 };
+
+/** Every status that an event may give. */
+export const STATUSES: readonly string[] = [...new Set([...Object.values(STATUS), 'awaitingUpload'])];

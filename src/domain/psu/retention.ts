@@ -3,7 +3,8 @@ export const RETENTIONS = ['request', 'delivery', 'consent', 'device'] as const;
 export type Retention = (typeof RETENTIONS)[number];
 
 /** Whether each month has a key of its own; what is not by month ends when nothing lives that it belongs to. */
-export const isMonthly = (retention: Retention): boolean => retention === 'request' || retention === 'delivery';
+export const isMonthly = (retention: Retention | 'all'): retention is 'request' | 'delivery' =>
+  retention === 'request' || retention === 'delivery';
 
 const AVERAGE_MONTH_SECONDS = 2_629_746;
 

@@ -1,38 +1,23 @@
 import { catchError, EMPTY, filter, type Observable } from 'rxjs';
 import { cancel, cibaRequest } from '../../domain/ciba-request/decider.ts';
 import { consent, revoke as revokeConsent } from '../../domain/consent/decider.ts';
-import type { Decide, Load } from '../../domain/decide.ts';
+import type { Load } from '../../domain/decide.ts';
 import { device, revoke as revokeDevice } from '../../domain/device/decider.ts';
 import { sealingSubject } from '../../domain/events.ts';
-import type { Clock, Ids } from '../../domain/ports/clock.ts';
-import type { Rows } from '../../domain/ports/rows.ts';
-import type { SealingKeys } from '../../domain/ports/sealer.ts';
+import type { Ids } from '../../domain/ports/clock.ts';
 import { keysDestroyed, psu } from '../../domain/psu/decider.ts';
 import { ONLY_KEY } from '../../domain/psu/retention.ts';
 import { keysInUse } from '../expired-data.ts';
 import { consentsOnlyOf, erasuresDue, livingOf } from '../psu-data.ts';
 import type { Applied } from '../runner.ts';
-import { recordExpired } from './expire-data.ts';
+import { type DestroyDeps, recordExpired } from './expire-data.ts';
 import type { Reaction } from './runner.ts';
 
 const NAME = 'erase-psus';
 const SCRUB_AGAIN_MS = 1000;
 
-interface Deps {
-  decide: Decide;
-  rows: Rows;
-  sealer: SealingKeys;
-  clock: Clock;
-  ids: Ids;
-}
-
-interface FinishDeps extends Deps {
-  /** Resolves when the rows hold all that stands in the log. */
-  latest(): Promise<void>;
-}
-
 /** PsuErased → what lives of the PSU ends, their keys are destroyed, PsuKeysDestroyed. */
-export const erasePsus = (deps: FinishDeps): Reaction => ({
+export const erasePsus = (deps: DestroyDeps): Reaction => ({
   name: NAME,
   after: ['PsuErased', 'PsuKeysDestroyed'],
   due: (limit) =>
@@ -43,7 +28,7 @@ export const erasePsus = (deps: FinishDeps): Reaction => ({
  * Finishes what the fact has begun. Each step is done again after a crash, and again is once: what had been under way when the PSU was erased
  * is ended, too, and the last fact comes when nothing can be opened any more.
  */
-export const finishErasure = async (deps: FinishDeps, psuId: string, eventId: string): Promise<void> => {
+export const finishErasure = async (deps: DestroyDeps, psuId: string, eventId: string): Promise<void> => {
   const { decide, sealer, clock, ids, latest } = deps;
   await endAll(deps, psuId, eventId);
   await sealer.erase(psuId);
@@ -55,7 +40,7 @@ export const finishErasure = async (deps: FinishDeps, psuId: string, eventId: st
 };
 
 /** Cancels, revokes: whoever had these ended them first, or now. */
-const endAll = async ({ decide, rows, clock, ids }: Deps, psuId: string, eventId: string): Promise<void> => {
+const endAll = async ({ decide, rows, clock, ids }: DestroyDeps, psuId: string, eventId: string): Promise<void> => {
   const { requestIds, consentIds, deviceIds } = livingOf(rows, psuId);
   const at = clock();
   for (const id of requestIds) await decide(cibaRequest, id, cancel({ reason: 'consent_ended', at }), command(ids, id, eventId));
@@ -73,7 +58,7 @@ const command = (ids: Ids, correlationId: string, causationId: string) => ({
 const KEYS_OF_CONSENT = ['consent.-', ONLY_KEY];
 
 /** What was lodged for the PSU alone is sealed under keys of the consents. What clients are told of those is not about the PSU, and stays. */
-const destroyKeysOfConsents = async (deps: Deps, psuId: string, eventId: string): Promise<void> => {
+const destroyKeysOfConsents = async (deps: DestroyDeps, psuId: string, eventId: string): Promise<void> => {
   const subjects = consentsOnlyOf(deps.rows, psuId).map((id) => sealingSubject(consent.events.category, id, {}));
   const keys = subjects.flatMap((subject) => keysInUse(deps.rows, subject, KEYS_OF_CONSENT));
   await recordExpired(deps, keys, { reaction: NAME, causationId: eventId });
@@ -87,7 +72,7 @@ const destroyKeysOfConsents = async (deps: Deps, psuId: string, eventId: string)
  */
 export const forgetWhatIsGone = (
   applied: Observable<Pick<Applied, 'events' | 'types'>>,
-  { rows, sealer, load, onFault }: Pick<Deps, 'rows' | 'sealer'> & { load: Load; onFault(error: unknown): void },
+  { rows, sealer, load, onFault }: Pick<DestroyDeps, 'rows' | 'sealer'> & { load: Load; onFault(error: unknown): void },
 ): { stop(): void } => {
   let timer: NodeJS.Timeout | undefined;
   const scrub = () => {

@@ -11,9 +11,12 @@ const DAY_SECONDS = 86_400;
 // What failed is tried again after this.
 const AGAIN_SECONDS = 600;
 const REDONE_SECONDS = 30 * DAY_SECONDS;
+// The clocks of nodes are not as far apart.
+const APART_SECONDS = 3600;
 const AT_ONCE = 32;
 
-interface Deps {
+/** What destroys keys, because a time is over or a PSU is to be forgotten. */
+export interface DestroyDeps {
   decide: Decide;
   rows: Rows;
   sealer: SealingKeys;
@@ -24,8 +27,10 @@ interface Deps {
 }
 
 /** Time → PsuDataExpired, and the key is destroyed. Once a day, and at the start. */
-export const expireData = (deps: Deps, days: RetentionDays): Reaction => {
+export const expireData = (deps: DestroyDeps, days: RetentionDays): Reaction => {
   let next = 0;
+  // The keys of months that were recorded before are destroyed. Of other keys some were kept because something lived, which may have ended.
+  let monthsSince = 0;
   return {
     name: NAME,
     after: [],
@@ -34,31 +39,40 @@ export const expireData = (deps: Deps, days: RetentionDays): Reaction => {
       if (at < next) return [];
       const act = async () => {
         next = at + AGAIN_SECONDS;
-        await destroyExpired(deps, days);
+        await destroyExpired(deps, days, monthsSince);
         next = at + DAY_SECONDS;
+        monthsSince = at - APART_SECONDS;
       };
       return [{ key: NAME, act }];
     },
   };
 };
 
-/** Records for each key that its time is over, then destroys it. Gives how many were destroyed. */
-export const destroyExpired = async (deps: Deps, days: RetentionDays): Promise<number> => {
-  const { rows, sealer, clock } = deps;
+/**
+ * Records for each key that its time is over, then destroys it; also those that were recorded before, of months only since a moment. Gives how many
+ * were destroyed, without these.
+ */
+export const destroyExpired = async (deps: DestroyDeps, days: RetentionDays, monthsSince = 0): Promise<number> => {
+  const { rows, sealer, clock, latest } = deps;
+  await latest();
   // A fact whose key is still there is of a process that died in between.
-  await deps.latest();
-  const left = latelyExpired(rows, clock() - REDONE_SECONDS).filter((key) => isStillOver(rows, key, clock(), days));
-  if (left.length > 0) await sealer.destroy(left);
+  for (const keys of latelyExpired(rows, { since: clock() - REDONE_SECONDS, monthsSince })) {
+    await nextTurn();
+    const left = keys.filter((key) => isStillOver(rows, key, clock(), days));
+    if (left.length > 0) await sealer.destroy(left);
+  }
   let count = 0;
   for (const keys of expiredKeys(rows, clock(), days)) {
-    // Everybody else gets a turn between two pages.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     for (let at = 0; at < keys.length; at += AT_ONCE) count += await expireAll(deps, days, keys.slice(at, at + AT_ONCE));
   }
   return count;
 };
 
-const expireAll = async (deps: Deps, days: RetentionDays, keys: readonly ExpiredKey[]): Promise<number> => {
+/** Everybody else gets a turn between two pages. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const expireAll = async (deps: DestroyDeps, days: RetentionDays, keys: readonly ExpiredKey[]): Promise<number> => {
   const { rows, sealer, clock, latest } = deps;
   const stillOver = async (among: readonly ExpiredKey[]) => {
     await latest();
@@ -73,14 +87,14 @@ const expireAll = async (deps: Deps, days: RetentionDays, keys: readonly Expired
 };
 
 /** Records of each key that its time is over. */
-export const recordExpired = (
-  { decide, clock, ids }: Pick<Deps, 'decide' | 'clock' | 'ids'>,
+export const recordExpired = async (
+  { decide, clock, ids }: Pick<DestroyDeps, 'decide' | 'clock' | 'ids'>,
   keys: readonly ExpiredKey[],
   { reaction, causationId }: { reaction: string; causationId: string | null },
-): Promise<unknown> =>
-  Promise.all(
-    keys.map((key) => {
-      const command = { id: ids.uuid(), actor: { kind: 'engine', id: reaction } as const, correlationId: key.psuId, causationId };
-      return decide(psu, key.psuId, expire({ ...key, at: clock() }), command);
-    }),
-  );
+): Promise<void> => {
+  const record = (key: ExpiredKey) => {
+    const command = { id: ids.uuid(), actor: { kind: 'engine', id: reaction } as const, correlationId: key.psuId, causationId };
+    return decide(psu, key.psuId, expire({ ...key, at: clock() }), command);
+  };
+  for (let at = 0; at < keys.length; at += AT_ONCE) await Promise.all(keys.slice(at, at + AT_ONCE).map(record));
+};

@@ -1,0 +1,48 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from '@jest/globals';
+import { systemIds } from '../../src/adapters/clock.ts';
+import { sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
+import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
+import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
+import { erasePsu } from '../../src/cli/psu.ts';
+import { loadConfig } from '../../src/config.ts';
+import { projectionsOver } from '../../src/projections/all.ts';
+import { runProjections } from '../../src/projections/runner.ts';
+import { standingClock } from '../support/clock.ts';
+import { temporaryFolder } from '../support/served.ts';
+import { steps } from '../support/steps.ts';
+
+test('countersign psu erase says so when the files of the read models still hold what was taken out of them', async () => {
+  const dataDir = temporaryFolder();
+  const { config } = loadConfig({ env: { COUNTERSIGN_DATA_DIR: dataDir }, cwd: '/nonexistent' });
+  mkdirSync(join(dataDir, 'keys'));
+  writeFileSync(config.keys.masterFile, Buffer.alloc(32, 1).toString('base64url'));
+  const sealer = psuKeys(join(dataDir, 'keys/psu-keys.sqlite'), Buffer.alloc(32, 1));
+  const store = sqliteEventStore(join(dataDir, 'log.sqlite'));
+  const does = steps({ store, sealer, clock: standingClock().clock, ids: systemIds });
+  await does.offerEnrolment('phone', 'alice');
+  await does.registerDevice('phone', 'token', 'push-auth');
+  const file = join(dataDir, 'read-models.sqlite');
+  const rows = sqliteRows(file);
+  const running = runProjections(store, rows, projectionsOver(sealer), await store.head());
+  await running.caughtUp;
+  running.stop();
+  rows.commit();
+  rows.close();
+  await store.close();
+  sealer.close();
+
+  const held = () => ['', '-wal'].some((suffix) => readFileSync(file + suffix).includes('Phone'));
+  const said: string[] = [];
+  const erase = () => erasePsu(config, 'alice', 'case 4711', (line) => said.push(line));
+  const reader = new DatabaseSync(file);
+  reader.exec('begin; select name from phone');
+  await expect(erase()).rejects.toMatchObject({ name: 'CommandFailed', message: expect.stringContaining('in use') });
+  expect([held(), said]).toEqual([true, []]);
+  reader.exec('commit');
+  await erase();
+  expect([held(), said]).toEqual([false, ['alice is erased: nothing that was sealed for them can be opened any more']]);
+  reader.close();
+});
