@@ -1,112 +1,26 @@
-import { rmSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
 import { systemIds } from '../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../src/adapters/event-store/in-memory.ts';
-import { insertInto, makeTable } from '../src/adapters/event-store/sqlite-statements.ts';
-import { detailTypes } from '../src/domain/authorization-details/registered.ts';
-import { answer, cibaRequest, receive, redeem, retrieve } from '../src/domain/ciba-request/decider.ts';
-import { consent } from '../src/domain/consent/decider.ts';
-import { makeDecide, makeLoad } from '../src/domain/decide.ts';
-import { device, offer, register } from '../src/domain/device/decider.ts';
 import { sealingContext, sealingSubject } from '../src/domain/events.ts';
-import { grant, open } from '../src/domain/grant/decider.ts';
-import { makePersist } from '../src/domain/persist.ts';
-import type { EventStore, StoredEvent } from '../src/domain/ports/event-store.ts';
+import type { StoredEvent } from '../src/domain/ports/event-store.ts';
 import type { Sealer } from '../src/domain/ports/sealer.ts';
-import { attempted, push, pushIdOf } from '../src/domain/push/decider.ts';
+import { type Answering, type Cast, ceremony, deciding, openNewLog } from './ceremony-log.ts';
+import { enrol, newPhone } from './parties.ts';
 
-/** Who and what one ceremony is of. */
-export interface Cast {
-  requestId: string;
-  psuId: string;
-  deviceId: string;
-  accountId: string;
-  /** Epoch seconds. */
-  at: number;
-}
-
-const SECONDS_OF_ONE_TOKEN = 3600;
-const REFRESH_TOKEN_SECONDS = 7_776_000;
+const psuOf = (n: number) => ({ psuId: `psu-${n}`, deviceId: `device-${n}` });
 
 /** The n-th ceremony, at a moment: so many PSUs take turns. */
 export const castOf = (n: number, { at, psus }: { at: number; psus: number }): Cast => ({
+  ...psuOf(n % psus),
   requestId: (at * 1000 + (n % 1000)).toString(36) + systemIds.secret(),
-  psuId: `psu-${n % psus}`,
-  deviceId: `device-${n % psus}`,
   accountId: `account-${n % psus}`,
+  keyThumbprint: 'key',
   at,
 });
 
-const command = (kind: 'client' | 'device' | 'operator', correlationId: string) => ({
-  id: systemIds.uuid(),
-  actor: { kind, id: 'bench' } as const,
-  correlationId,
-  causationId: null,
-});
-
-/** The facts of whole ceremonies, by the deciders that a real one goes through: a request, a push, a showing, an approval, its tokens. */
-export const ceremonies = (store: EventStore, sealer: Sealer) => {
-  const ids = systemIds;
-  const decide = makeDecide({ store, sealer, ids });
-  const load = makeLoad(store);
-  const persist = makePersist({ decide, load, sealer, ids });
-  const clientId = 'tpp';
-
-  return async ({ requestId, psuId, deviceId, accountId, at }: Cast): Promise<void> => {
-    const of = { clientId, psuId, consentId: requestId, scope: 'openid accounts', acr: null };
-    const unbound = { certificateThumbprint: null, dpopKeyThumbprint: null };
-    const terms = { consentOrigin: 'request' as const, intervalSeconds: 5, deliveryMode: 'poll' as const, supersedes: null };
-    const asked = {
-      bindingMessage: 'Payment 1',
-      authorizationDetails: null,
-      requestContext: null,
-      notificationToken: null,
-      authReqId: null,
-    };
-    const received = { ...of, ...unbound, ...terms, at, expiresAt: at + 300 };
-    await decide(cibaRequest, requestId, receive(received, asked), command('client', requestId));
-    const attempt = { requestId, deviceId, tokenRevision: 1, psuId, at, requestExpiresAt: at + 300, mayRepeat: false };
-    const sent = attempted(attempt, { outcome: 'accepted', messageId: `message of ${requestId}` });
-    await decide(push, pushIdOf(attempt), sent, command('device', requestId));
-    const shown = { psuId, deviceId, sessionId: null, digest: ids.secret(), nonce: ids.secret(), consentRevision: -1, at };
-    const text = 'what was shown, about as long as a real one '.repeat(15);
-    await decide(cibaRequest, requestId, retrieve(shown, text), command('device', requestId));
-    const chosen = { accountIds: [accountId], authorizationDetails: null };
-    const by = { ...shown, ...chosen, verdict: 'approved' as const, keyThumbprint: 'key', jws: 'j'.repeat(600) };
-    const parts = { asked: () => null, offered: () => [accountId], chosen: () => chosen };
-    const approval = answer(by, { status: 'absent', revision: -1 }, parts, detailTypes);
-    await decide(cibaRequest, requestId, approval, command('device', requestId));
-    await persist(requestId);
-    const redemption = { clientId, certificateThumbprint: null, consent: await load(consent, requestId), grantId: requestId, at };
-    await decide(cibaRequest, requestId, redeem(redemption), command('client', requestId));
-    const opened = { ...of, ...unbound, requestId, authTime: at, at, hasAuthorizationDetails: false };
-    const accessToken = { tokenHash: ids.secret(), scope: of.scope, at, expiresAt: at + SECONDS_OF_ONE_TOKEN, ...unbound };
-    const refreshToken = { tokenHash: ids.secret(), at, expiresAt: at + REFRESH_TOKEN_SECONDS };
-    await decide(grant, requestId, open(opened, accessToken, refreshToken), command('client', requestId));
-  };
-};
-
-/** A phone for each PSU. */
-const registerDevices = async (store: EventStore, sealer: Sealer, { at, psus }: { at: number; psus: number }): Promise<void> => {
-  const decide = makeDecide({ store, sealer, ids: systemIds });
-  for (let n = 0; n < psus; n += 1) {
-    const id = `device-${n}`;
-    await decide(device, id, offer({ psuId: `psu-${n}`, challengeHash: 'c', at, expiresAt: at + 60 }), command('operator', id));
-    const publicKey = { kty: 'OKP' as const, crv: 'Ed25519' as const, x: systemIds.secret() };
-    const phone = { name: 'Phone', model: 'Bench', pushToken: `token of ${n}`, dialect: 'countersign' as const };
-    const registered = { ...phone, challengeHash: 'c', publicKey, keyThumbprint: systemIds.secret(), at };
-    await decide(
-      device,
-      id,
-      register(registered, () => null),
-      command('device', id),
-    );
-  }
-};
+/** An answer as long as a real one, where nobody looks at its signature. */
+export const UNSIGNED: Answering = { shown: 'what was shown, about as long as a real one '.repeat(15), jws: () => 'j'.repeat(600) };
 
 const PLAIN: Sealer = { seal: (_psuId, plaintext) => plaintext, open: ({ text }) => text };
-const FIRST_AT = 1_700_000_000;
-const COMMIT_CEREMONIES = 5000;
 
 /**
  * Writes the log of as many finished ceremonies, spread over so many days until now, straight into a new file: each is a copy of one that
@@ -117,31 +31,28 @@ export const writeLog = async (
   sealer: Sealer,
   { count, days, psus }: { count: number; days: number; psus: number },
 ): Promise<number> => {
-  for (const suffix of ['', '-wal', '-shm', '.lock']) rmSync(file + suffix, { force: true });
-  const db = new DatabaseSync(file);
-  db.exec('pragma journal_mode=wal; pragma synchronous=off; pragma cache_size=-262144');
-  makeTable(db);
-  const insert = insertInto(db);
-  let position = 0;
+  const log = openNewLog(file);
   const write = (event: StoredEvent) => {
-    position += 1;
     const subject = () => ({ psuId: subjectOf(event), retention: 'request', at: event.recordedAt / 1000 }) as const;
     const sealed = event.sealed && sealer.seal(subject(), event.sealed, sealingContext(event.stream, event.revision, event));
-    insert({ ...event, position, sealed });
+    log.write({ ...event, sealed });
   };
   const start = Math.floor(Date.now() / 1000) - days * 86_400;
-  const devices = inMemoryEventStore({ now: () => start * 1000 });
-  await registerDevices(devices, PLAIN, { at: start, psus });
+  for (const event of await enrolments(start, psus)) write(event);
   const copy = copiesOf(await modelCeremony());
-  db.exec('begin');
-  for (const event of await devices.readAll(0, 1_000_000)) write(event);
-  for (let n = 0; n < count; n += 1) {
+  for (let n = 0; n < count; n += 1)
     for (const event of copy(castOf(n, { at: start + Math.floor((n / count) * days * 86_400), psus }))) write(event);
-    if (n % COMMIT_CEREMONIES === COMMIT_CEREMONIES - 1) db.exec('commit; begin');
+  return log.close();
+};
+
+/** A phone for each PSU. */
+const enrolments = async (at: number, psus: number): Promise<readonly StoredEvent[]> => {
+  const { store, decide } = deciding(inMemoryEventStore({ now: () => at * 1000 }), PLAIN);
+  for (let n = 0; n < psus; n += 1) {
+    const { psuId, deviceId } = psuOf(n);
+    await enrol(decide, { ...newPhone(psuId), deviceId }, { at, pushToken: `token of ${n}` });
   }
-  db.exec('commit; pragma wal_checkpoint(truncate)');
-  db.close();
-  return position;
+  return store.readAll(0, Number.MAX_SAFE_INTEGER);
 };
 
 const subjectOf = ({ stream, data }: StoredEvent): string => {
@@ -149,11 +60,12 @@ const subjectOf = ({ stream, data }: StoredEvent): string => {
   return sealingSubject(stream.slice(0, dash), stream.slice(dash + 1), JSON.parse(data));
 };
 
-const MODEL: Cast = { requestId: 'REQUEST', psuId: 'PSU', deviceId: 'DEVICE', accountId: 'ACCOUNT', at: FIRST_AT };
+const FIRST_AT = 1_700_000_000;
+const MODEL: Cast = { requestId: 'REQUEST', psuId: 'PSU', deviceId: 'DEVICE', accountId: 'ACCOUNT', keyThumbprint: 'key', at: FIRST_AT };
 
 const modelCeremony = async (): Promise<readonly StoredEvent[]> => {
   const store = inMemoryEventStore({ now: () => FIRST_AT * 1000 });
-  await ceremonies(store, PLAIN)(MODEL);
+  await ceremony(deciding(store, PLAIN), MODEL, UNSIGNED);
   return store.readAll(0, 100);
 };
 

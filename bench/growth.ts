@@ -12,8 +12,9 @@ import type { EventStore } from '../src/domain/ports/event-store.ts';
 import type { Rows } from '../src/domain/ports/rows.ts';
 import { projectionsOver } from '../src/projections/all.ts';
 import { runProjections } from '../src/projections/runner.ts';
-import { castOf, ceremonies, writeLog } from './growth-log.ts';
-import { answerRunner, freePort } from './measure.ts';
+import { ceremony, deciding } from './ceremony-log.ts';
+import { castOf, UNSIGNED, writeLog } from './growth-log.ts';
+import { answerRunner, cpu, freePort } from './measure.ts';
 
 const { values: given } = parseArgs({ options: { data: { type: 'string', default: '.' } } });
 // What finished did so within this time: most of its tokens have expired.
@@ -55,11 +56,6 @@ const prepare = async (finished: number): Promise<{ events: number }> => {
   return { events };
 };
 
-const cpu = (): number => {
-  const { user, system } = process.cpuUsage();
-  return user + system;
-};
-
 /** The CPU of one of many, done so many at once. */
 const each = async (count: number, one: (n: number) => Promise<unknown>): Promise<number> => {
   const before = cpu();
@@ -74,13 +70,13 @@ const measure = async (finished: number): Promise<Growth> => {
     ...{ id: systemIds.uuid(), type: 'EventNotificationAcknowledged', version: 1, correlationId: 'bench', causationId: null, sealed: null },
     ...{ actor: { kind: 'client', id: 'bench' } as const, data: JSON.stringify({ at: systemClock() }) },
   });
-  const play = ceremonies(store, sealer);
+  const live = deciding(store, sealer);
   // Of any PSU, whose rows may not have been touched for long.
-  const ceremony = () => play(castOf(Math.floor(Math.random() * PSUS), { at: systemClock(), psus: PSUS }));
+  const play = () => ceremony(live, castOf(Math.floor(Math.random() * PSUS), { at: systemClock(), psus: PSUS }), UNSIGNED);
   const rows = openRows();
-  await each(OPERATIONS, ceremony);
+  await each(OPERATIONS, play);
   await follow(store, rows);
-  const decisions = await each(OPERATIONS, ceremony);
+  const decisions = await each(OPERATIONS, play);
   const before = cpu();
   await follow(store, rows);
   const projections = (cpu() - before) / OPERATIONS;

@@ -1,12 +1,40 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Run } from './load.ts';
-import type { Target } from './target.ts';
+import type { Job, Run } from './load.ts';
+import { type Target, targetOf } from './target.ts';
+
+/** How much is measured, and where. */
+export interface How {
+  /** It is there as long as the bench runs, on the disk that the durable stores write to. */
+  folder: string;
+  rounds: number;
+  seconds: number;
+  /** V8 takes seconds to optimise a server. */
+  warmUpSeconds: number;
+  connections: number;
+  quick: boolean;
+}
+
+/** One measurement. */
+export interface Measurement {
+  /** What `--only` names it by. */
+  name: string;
+  /** Measures, and gives what was found in Markdown; nothing where it cannot be measured. */
+  run(how: How): Promise<string>;
+}
+
+/** What is measured has a core of its own, and so has what drives it, or what it asks. */
+export const SERVER_CORE = 0;
+export const LOAD_CORE = 1;
+
+/** An empty folder for the files of one process. */
+export const newFolder = ({ folder }: Pick<How, 'folder'>): string => mkdtempSync(join(folder, 'data-'));
 
 const START_SECONDS = 60;
 
@@ -22,10 +50,13 @@ export interface Running {
 }
 
 /** Starts a file, on this core or on any, and waits for its line `ready …`. */
-export const start = async (file: string, args: readonly string[], core: number | null): Promise<Running> => {
+const start = async (file: string, args: readonly string[], core: number | null, env: NodeJS.ProcessEnv = {}): Promise<Running> => {
   const node = [process.execPath, '--expose-gc', '--disable-warning=ExperimentalWarning', join(import.meta.dirname, file), ...args];
   const [command = '', ...rest] = CAN_PIN && core !== null ? ['taskset', '-c', `${core}`, ...node] : node;
-  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'], env: { ...process.env, NODE_ENV: 'production' } });
+  const child = spawn(command, rest, {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    env: { ...process.env, NODE_ENV: 'production', ...env },
+  });
   const gone = once(child, 'exit').then(([code, signal]) => {
     throw new Error(`${file} ended (${signal ?? code})`);
   });
@@ -45,8 +76,10 @@ export const start = async (file: string, args: readonly string[], core: number 
   };
 };
 
+export type Start = typeof start;
+
 /** Lends a way to start files to what needs them; they are all stopped when it is done. */
-export const withStarted = async <T>(use: (started: typeof start) => Promise<T>): Promise<T> => {
+export const withStarted = async <T>(use: (started: Start) => Promise<T>): Promise<T> => {
   const running: Running[] = [];
   try {
     return await use(async (...args) => {
@@ -87,6 +120,27 @@ export const measureWindow = async (server: Running, load: Running, seconds: num
   return { ...run, cpuMicros: (after - before) / run.operations };
 };
 
+/** Starts a load that is prepared to drive this server. */
+export const startLoad = async (started: Start, { ready }: Running, core: number | null, job: Omit<Job, 'target'>): Promise<Running> => {
+  const load = await started('load.ts', [], core);
+  await load.ask('prepare', { ...job, target: targetOf(ready) } satisfies Job);
+  return load;
+};
+
+/** Starts a server and the load of a client with a secret, warms them up, and gives how one window is measured. */
+export const serving = async (
+  started: Start,
+  how: How,
+  { file, args, pinned }: { file: string; args: readonly string[]; pinned: boolean },
+  work: Pick<Job, 'scenario' | 'outstanding'>,
+): Promise<() => Promise<Sample>> => {
+  const server = await started(file, ['--data', newFolder(how), ...args], pinned ? SERVER_CORE : null);
+  const job = { ...work, client: 'secret' as const, connections: how.connections, notification: null, filled: 0 };
+  const load = await startLoad(started, server, pinned ? LOAD_CORE : null, job);
+  await load.ask<Run>('run', { seconds: how.warmUpSeconds });
+  return () => measureWindow(server, load, how.seconds);
+};
+
 /** A port of this machine that nobody listens on. */
 export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1');
@@ -115,7 +169,7 @@ export const announce = (port: number, target: Target, more: Parameters<typeof a
 };
 
 /** Microseconds of all threads of this process since its start. */
-const cpu = (): number => {
+export const cpu = (): number => {
   const { user, system } = process.cpuUsage();
   return user + system;
 };

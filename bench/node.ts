@@ -4,14 +4,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
-import { systemClock, systemIds } from '../src/adapters/clock.ts';
+import { systemIds } from '../src/adapters/clock.ts';
 import { loadConfig } from '../src/config.ts';
-import { client, register as registerClient } from '../src/domain/client/decider.ts';
-import { clientMetadata } from '../src/domain/client/metadata.ts';
 import { startEngine } from '../src/engine.ts';
 import { nothingOpened } from '../src/serve/opened.ts';
 import { openPorts } from '../src/serve/ports.ts';
 import { answerRunner } from './measure.ts';
+import { registerClient } from './parties.ts';
 
 const { values: given } = parseArgs({
   options: {
@@ -45,17 +44,9 @@ server.on('request', engine.listener);
 
 /** Resolves when the client stands in the log. */
 const register = async (): Promise<{ clientId: string; clientSecret: string }> => {
-  const [clientId, clientSecret] = [systemIds.uuid(), randomBytes(32).toString('base64url')];
-  const metadata = clientMetadata.parse({
-    client_name: 'TPP',
-    profile: 'plain',
-    scope: 'openid accounts',
-    token_endpoint_auth_method: 'client_secret_post',
-    tls_client_certificate_bound_access_tokens: false,
-  });
-  const command = { id: systemIds.uuid(), actor: { kind: 'operator', id: 'bench' } as const, correlationId: clientId, causationId: null };
-  await engine.decide(client, clientId, registerClient(metadata, systemIds.hash(clientSecret), systemClock()), command);
-  return { clientId, clientSecret };
+  const registered = { clientId: systemIds.uuid(), clientSecret: randomBytes(32).toString('base64url') };
+  await registerClient(engine.decide, registered, { token_endpoint_auth_method: 'client_secret_post' });
+  return registered;
 };
 
 answerRunner({ register });

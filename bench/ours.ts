@@ -17,8 +17,6 @@ import { outboundClient } from '../src/adapters/outbound/outbound.ts';
 import { sqliteRows } from '../src/adapters/rows/sqlite.ts';
 import { PATHS } from '../src/api/surface.ts';
 import { loadConfig } from '../src/config.ts';
-import { client, register as registerClient } from '../src/domain/client/decider.ts';
-import { clientMetadata } from '../src/domain/client/metadata.ts';
 import { authorise, consent, ofRequest } from '../src/domain/consent/decider.ts';
 import { grant, open } from '../src/domain/grant/decider.ts';
 import type { PsuDirectory } from '../src/domain/ports/psu-directory.ts';
@@ -27,7 +25,7 @@ import { openEvidence } from '../src/serve/evidence.ts';
 import { nothingOpened } from '../src/serve/opened.ts';
 import { accountOf, CONSENTING_USERS, consentIdOf, type Filling, fillWith, LODGED_BY, tokenOf, userOf } from './filling.ts';
 import { announce } from './measure.ts';
-import { command, OUTSTANDING_LIMITS, ourTarget, plain, registerPhone, registerPhones } from './parties.ts';
+import { command, type Metadata, OUTSTANDING_LIMITS, ourTarget, registerClient, registerPhone, registerPhones } from './parties.ts';
 import type { Target, TppClients } from './target.ts';
 
 const DEVICES = '/api/users/v1/me/push-auth/devices';
@@ -108,41 +106,25 @@ const engine = await startEngine(
 );
 server.on('request', engine.listener);
 
-const { kty, crv, x, y } = tppKey;
-const signed = { ...plain, id_token_signed_response_alg: given['id-token-alg'] as 'ES256' | 'PS256' };
-const { clientId, clientSecret } = clients.secret;
-const withSecret = clientMetadata.parse({ ...signed, token_endpoint_auth_method: 'client_secret_post' });
-await engine.decide(client, clientId, registerClient(withSecret, systemIds.hash(clientSecret), systemClock()), command(clientId));
-const keyId = clients.privateKeyJwt.clientId;
-const withKey = clientMetadata.parse({
-  ...signed,
-  token_endpoint_auth_method: 'private_key_jwt',
-  jwks: { keys: [{ kty, crv, x, y, kid: 'tpp' }] },
-});
-await engine.decide(client, keyId, registerClient(withKey, null, systemClock()), command(keyId));
-
-const fapi = clientMetadata.parse({
-  ...withKey,
+const { crv, x, y } = tppKey;
+const keyed = { token_endpoint_auth_method: 'private_key_jwt' as const, jwks: { keys: [{ kty: 'EC' as const, crv, x, y, kid: 'tpp' }] } };
+const register = (party: { clientId: string; clientSecret?: string }, metadata: Metadata) =>
+  registerClient(engine.decide, party, { id_token_signed_response_alg: given['id-token-alg'] as 'ES256' | 'PS256', ...metadata });
+await register(clients.secret, { token_endpoint_auth_method: 'client_secret_post' });
+await register(clients.privateKeyJwt, keyed);
+await register(clients.signedRequest, {
+  ...keyed,
   profile: 'fapi-ciba',
   tls_client_certificate_bound_access_tokens: true,
   backchannel_authentication_request_signing_alg: 'ES256',
 });
-const fapiId = clients.signedRequest.clientId;
-await engine.decide(client, fapiId, registerClient(fapi, null, systemClock()), command(fapiId));
-
-if (given.notification) {
-  const pinged = clientMetadata.parse({
-    ...withSecret,
+if (given.notification)
+  await register(clients.ping, {
+    token_endpoint_auth_method: 'client_secret_post',
     backchannel_token_delivery_mode: 'ping',
     backchannel_client_notification_endpoint: given.notification,
   });
-  const { clientId: id, clientSecret: secret } = clients.ping;
-  await engine.decide(client, id, registerClient(pinged, systemIds.hash(secret), systemClock()), command(id));
-}
-
-const gateway = clientMetadata.parse({ ...signed, scope: 'consents:validate', token_endpoint_auth_method: 'client_secret_basic' });
-const { clientId: gatewayId, clientSecret: gatewaySecret } = clients.gateway;
-await engine.decide(client, gatewayId, registerClient(gateway, systemIds.hash(gatewaySecret), systemClock()), command(gatewayId));
+await register(clients.gateway, { token_endpoint_auth_method: 'client_secret_basic', scope: 'consents:validate' });
 
 /** A consent that its PSU has authorised, without the ceremony. */
 const authoriseConsent = (n: number) => {
@@ -165,6 +147,7 @@ const authoriseConsent = (n: number) => {
 
 /** An access token of a user, with the scope for their own devices. */
 const openGrant = async (psuId: string) => {
+  const { clientId } = clients.secret;
   const at = systemClock();
   const unbound = { certificateThumbprint: null, dpopKeyThumbprint: null };
   const issued = { scope: 'internal_login', ...unbound, at };

@@ -1,16 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Connection, post } from './connection.ts';
 import { percent, quantile, table } from './figures.ts';
-import { withStarted } from './measure.ts';
+import { type How, LOAD_CORE, type Measurement, newFolder, SERVER_CORE, withStarted } from './measure.ts';
 import { expectJson } from './tpp.ts';
 
-/** What `--only` names this row by. */
-export const READ_YOUR_WRITES_ROW = 'read-your-writes';
-
 /** What was written at one node, how long that took, and how long it then took until the other node answered with it: milliseconds. */
-export interface ReadYourWrites {
+interface ReadYourWrites {
   what: string;
   written: number[];
   answered: number[];
@@ -25,24 +22,17 @@ const WARM_UP = 50;
  * Two nodes over the server that the tests of the KurrentDB adapter run against. What is written at one is asked for at the other as soon as
  * the first has answered, and again until the other answers with it.
  */
-export const measureReadYourWrites = async ({
-  folder,
-  times,
-  cores,
-}: {
-  folder: string;
-  times: number;
-  cores: { nodes: number; server: number };
-}): Promise<ReadYourWrites[]> => {
-  const data = mkdtempSync(join(folder, 'nodes-'));
+const measure = async (how: How): Promise<ReadYourWrites[]> => {
+  const times = how.quick ? 100 : 1000;
+  const data = newFolder(how);
   const files = { connection: join(data, 'connection'), master: join(data, 'master.key') };
   writeFileSync(files.master, randomBytes(32).toString('base64url'), { mode: 0o600 });
   return withStarted(async (started) => {
-    const { ready: connectionString } = await started('kurrentdb-server.ts', [], cores.server);
+    const { ready: connectionString } = await started('kurrentdb-server.ts', [], LOAD_CORE);
     writeFileSync(files.connection, connectionString);
     const node = async () => {
-      const args = ['--data', mkdtempSync(join(data, 'node-')), '--connection-file', files.connection, '--master-file', files.master];
-      const process = await started('node.ts', args, cores.nodes);
+      const args = ['--data', newFolder(how), '--connection-file', files.connection, '--master-file', files.master];
+      const process = await started('node.ts', args, SERVER_CORE);
       return { register: () => process.ask<Client>('register'), connection: await Connection.open(Number(process.ready)) };
     };
     const [one, other] = [await node(), await node()];
@@ -108,8 +98,10 @@ const p50p99 = (values: readonly number[]): string => {
   return `${quantile(sorted, 0.5).toFixed(1)} / ${quantile(sorted, 0.99).toFixed(1)}`;
 };
 
-export const renderReadYourWrites = (found: readonly ReadYourWrites[]): string =>
+const render = (found: readonly ReadYourWrites[]): string =>
   table(
     ['two nodes, ms: p50 / p99', 'the write, at one', 'then until the other answers with it', 'at its first call'],
     found.map(({ what, written, answered, atOnce }) => [what, p50p99(written), p50p99(answered), percent(atOnce / answered.length)]),
   );
+
+export const readYourWrites: Measurement = { name: 'read-your-writes', run: async (how) => render(await measure(how)) };

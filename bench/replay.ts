@@ -1,10 +1,10 @@
 // Replays a log of whole ceremonies into the projections. What run.ts asks of it: `prepare` builds the log, `replay` reads it once.
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sqliteEventReader } from '../src/adapters/event-store/sqlite.ts';
 import { psuKeys } from '../src/adapters/keys/psu-keys.ts';
 import { sqliteRows } from '../src/adapters/rows/sqlite.ts';
+import { removeDatabase } from '../src/adapters/sqlite-file.ts';
 import { projectionsOver } from '../src/projections/all.ts';
 import { runProjections } from '../src/projections/runner.ts';
 import { writeLog } from './growth-log.ts';
@@ -28,7 +28,7 @@ const prepare = async (): Promise<{ events: number; projections: readonly string
 const replay = async (name: string | null): Promise<number> => {
   const store = sqliteEventReader(file);
   const rowsFile = inData('read-models.sqlite');
-  for (const suffix of ['', '-wal', '-shm']) rmSync(rowsFile + suffix, { force: true });
+  removeDatabase(rowsFile);
   const rows = sqliteRows(rowsFile);
   const events = await store.head();
   const wanted = projections.filter((projection) => name === null || projection.name === name);

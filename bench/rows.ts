@@ -1,5 +1,12 @@
 import type { Filling } from './filling.ts';
 import type { Job } from './load.ts';
+import type { How } from './measure.ts';
+
+/** Who is measured in most rows. */
+export const PEERS = ['ours', 'peer, memory', 'peer, sqlite'] as const;
+/** Who is measured where the peer has nothing like it: the least that a lookup costs. */
+export const LIMIT = ['ours', 'limit'] as const;
+export type Contender = (typeof PEERS)[number] | (typeof LIMIT)[number];
 
 /** One row of the table: what is done, and how many times the peer's rate ours is to reach. */
 export interface Row {
@@ -10,8 +17,11 @@ export interface Row {
   idTokenAlg: 'ES256' | 'PS256';
   /** What the servers are filled with. Such a row is measured beside the limit, not beside the peer. */
   filling: Filling | null;
-  toReach: { 'peer, memory'?: number; 'peer, sqlite'?: number; limit?: number };
+  toReach: Partial<Record<Exclude<Contender, 'ours'>, number>>;
 }
+
+/** Who takes part in a row: those who can do what it does. */
+export const contendersOf = ({ filling }: Row): readonly Contender[] => (filling === null ? PEERS : LIMIT);
 
 const METHOD = {
   secret: 'client_secret_post',
@@ -21,7 +31,8 @@ const METHOD = {
   gateway: 'client_secret_basic',
 };
 
-const row = (what: string, of: Pick<Row, 'scenario' | 'client'> & Partial<Row>): Row => ({
+/** A row, named for what is done and for how the client proves who it is. */
+export const row = (what: string, of: Pick<Row, 'scenario' | 'client'> & Partial<Row>): Row => ({
   name: `${what}, ${METHOD[of.client]}`,
   outstanding: 0,
   idTokenAlg: 'ES256',
@@ -32,6 +43,9 @@ const row = (what: string, of: Pick<Row, 'scenario' | 'client'> & Partial<Row>):
 
 /** How many requests wait while one is polled. The cost of a poll is to stay flat within 20 % from the fewest to the most. */
 export const OUTSTANDING = [1_000, 10_000, 100_000];
+
+/** As many requests as wait at most. */
+export const mostOutstanding = ({ quick }: Pick<How, 'quick'>): number => (quick ? Math.min(...OUTSTANDING) : Math.max(...OUTSTANDING));
 
 const pendingPolls = (client: Row['client'], toReach: Row['toReach']): Row[] =>
   OUTSTANDING.map((outstanding) =>
@@ -58,8 +72,3 @@ export const GROUPS: readonly Row[][] = [
   // By an access token of each user: a password would have to be checked, which the limit does not do.
   [{ ...row('', { ...OF_MANY('devices'), scenario: 'deviceLookup' }), name: 'device lookup, 100,000 devices, bearer token' }],
 ];
-
-/** Measured by what the server's memory grows by, instead of by time. */
-export const MEMORY_ROW = row('memory per outstanding request', { scenario: 'cibaRequest', client: 'secret' });
-
-export const REPLAY_ROW = 'replay';

@@ -5,16 +5,13 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { systemClock, systemIds } from '../src/adapters/clock.ts';
 import type { DirectoryFile } from '../src/adapters/psu-directory/file.ts';
 import { loadConfig } from '../src/config.ts';
-import { client, register } from '../src/domain/client/decider.ts';
-import { clientMetadata } from '../src/domain/client/metadata.ts';
 import { serve } from '../src/serve.ts';
 import { sum } from './figures.ts';
 import { accountOf } from './filling.ts';
 import { announce, freePort } from './measure.ts';
-import { command, OUTSTANDING_LIMITS, ourTarget, plain, registerPhones, users } from './parties.ts';
+import { OUTSTANDING_LIMITS, ourTarget, registerClient, registerPhones, users } from './parties.ts';
 
 const { values: given } = parseArgs({ options: { data: { type: 'string', default: '.' }, workers: { type: 'string', default: '1' } } });
 
@@ -44,9 +41,7 @@ const { engine, caFile, close } = await serve(config, { say: () => undefined });
 process.once('SIGTERM', () => close().then(() => process.exit()));
 
 const secret = { clientId: 'tpp-secret', clientSecret: randomBytes(32).toString('base64url') };
-const metadata = clientMetadata.parse({ ...plain, token_endpoint_auth_method: 'client_secret_post' });
-const registered = register(metadata, systemIds.hash(secret.clientSecret), systemClock());
-await engine.decide(client, secret.clientId, registered, command(secret.clientId));
+await registerClient(engine.decide, secret, { token_endpoint_auth_method: 'client_secret_post' });
 const approver = await registerPhones(engine.decide);
 await engine.readModels.latest();
 

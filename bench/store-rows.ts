@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { median, spread, table } from './figures.ts';
-import { type Running, withStarted } from './measure.ts';
+import { type How, LOAD_CORE, type Measurement, type Running, SERVER_CORE, withStarted } from './measure.ts';
 import type { StoreRun } from './stores.ts';
 
 /** A store that is measured by itself, how it is started, and which other one is its peer. */
@@ -37,34 +37,23 @@ const OPERATIONS = [
 ] as const;
 
 /** The windows of each operation, by the store. */
-export type StoreFindings = ReadonlyMap<string, ReadonlyMap<string, StoreRun[]>>;
-
-/** What `--only` names these rows by. */
-export const STORES_ROW = 'event stores';
+type StoreFindings = ReadonlyMap<string, ReadonlyMap<string, StoreRun[]>>;
 
 // Enough for a p99; more would make the files, and the arrays in memory, larger than they need to be.
 const MOST_OPERATIONS = 20_000;
 // A disk that costs nothing: the fsync is what is injected.
 const MEMORY_DISK = '/dev/shm';
 
-interface Measuring {
-  folder: string;
-  rounds: number;
-  seconds: number;
-  quick: boolean;
-  cores: { store: number; server: number };
-}
-
 /** Measures all stores side by side, each in a process of its own, window after window. */
-export const measureStores = async ({ folder, rounds, seconds, quick, cores }: Measuring): Promise<StoreFindings> => {
+const measure = async ({ folder, rounds, seconds, quick }: How): Promise<StoreFindings> => {
   const data = mkdtempSync(join(existsSync(MEMORY_DISK) ? MEMORY_DISK : folder, 'countersign-stores-'));
   try {
     return await withStarted(async (started) => {
-      const server = await started('kurrentdb-server.ts', [], cores.server);
+      const server = await started('kurrentdb-server.ts', [], LOAD_CORE);
       const stores = new Map<string, Running>();
       for (const { name, args, streams } of CONTENDERS) {
         const place = ['--data', mkdtempSync(join(data, 'store-')), '--connection-string', server.ready];
-        const store = await started('stores.ts', [...args, ...place], cores.store);
+        const store = await started('stores.ts', [...args, ...place], SERVER_CORE);
         await store.ask('fill', { streams: quick ? Math.min(streams, QUICK_STREAMS) : streams });
         stores.set(name, store);
       }
@@ -85,7 +74,7 @@ export const measureStores = async ({ folder, rounds, seconds, quick, cores }: M
 };
 
 /** A table for each operation. */
-export const renderStores = (found: StoreFindings): string =>
+const render = (found: StoreFindings): string =>
   [...found]
     .map(([operation, runs]) =>
       table(
@@ -102,3 +91,5 @@ const row = (name: string, runs: readonly StoreRun[], peer: readonly StoreRun[])
   median(runs.map(({ cpuMicros }) => cpuMicros)).toFixed(1),
   peer.length === 0 ? '' : `${median(runs.map(({ perSecond }, round) => perSecond / (peer[round]?.perSecond ?? Number.NaN))).toFixed(2)}×`,
 ];
+
+export const eventStores: Measurement = { name: 'event stores', run: async (how) => render(await measure(how)) };

@@ -1,13 +1,7 @@
-import { mkdtempSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { median, percent, spread, table } from './figures.ts';
 import type { Job } from './load.ts';
-import { measureWindow, type Sample, withStarted } from './measure.ts';
-import { targetOf } from './target.ts';
-
-/** What `--only` names these rows by. */
-export const WORKERS_ROW = 'workers';
+import { type How, type Measurement, type Sample, serving, withStarted } from './measure.ts';
 
 const WORKERS = 2;
 const OUTSTANDING = 10_000;
@@ -20,46 +14,20 @@ const OPERATIONS: readonly { name: string; scenario: Job['scenario'] }[] = [
 ];
 
 /** One operation, by one process and by workers: their windows in the order of the rounds. */
-export interface Working {
+interface Working {
   operation: string;
   alone: readonly Sample[];
   together: readonly Sample[];
 }
 
-interface Measuring {
-  folder: string;
-  rounds: number;
-  seconds: number;
-  warmUpSeconds: number;
-  connections: number;
-  quick: boolean;
-}
-
-/** Measures the engine without workers and with two, window after window. No process is held on a core: there are more of them than cores. */
-export const measureWorkers = async (how: Measuring): Promise<readonly Working[]> => {
-  const found: Working[] = [];
-  for (const operation of OPERATIONS) found.push(await measureOperation(operation, how));
-  return found;
-};
-
-const measureOperation = (
-  { name, scenario }: (typeof OPERATIONS)[number],
-  { folder, rounds, seconds, warmUpSeconds, connections, quick }: Measuring,
-): Promise<Working> =>
+/** Measures an operation without workers and with two, window after window. No process is held on a core: there are more of them than cores. */
+const measure = ({ name, scenario }: (typeof OPERATIONS)[number], how: How): Promise<Working> =>
   withStarted(async (started) => {
-    const servedBy = async (workers: number) => {
-      const server = await started('served.ts', ['--data', mkdtempSync(join(folder, 'data-')), '--workers', `${workers}`], null);
-      const load = await started('load.ts', [], null);
-      await load.ask('prepare', {
-        ...{ scenario, client: 'secret', connections, target: targetOf(server.ready), notification: null, filled: 0 },
-        outstanding: quick ? QUICK_OUTSTANDING : OUTSTANDING,
-      } satisfies Job);
-      await load.ask('run', { seconds: warmUpSeconds });
-      return () => measureWindow(server, load, seconds);
-    };
+    const work = { scenario, outstanding: how.quick ? QUICK_OUTSTANDING : OUTSTANDING };
+    const servedBy = (count: number) => serving(started, how, { file: 'served.ts', args: ['--workers', `${count}`], pinned: false }, work);
     const [measureAlone, measureTogether] = [await servedBy(1), await servedBy(WORKERS)];
     const [alone, together]: [Sample[], Sample[]] = [[], []];
-    for (let round = 0; round < rounds; round += 1) {
+    for (let round = 0; round < how.rounds; round += 1) {
       alone.push(await measureAlone());
       together.push(await measureTogether());
     }
@@ -79,7 +47,7 @@ const scaling = ({ alone, together }: Working, ratio: (one: Sample, many: Sample
   `${median(alone.flatMap((one, round) => (together[round] ? ratio(one, together[round]) : []))).toFixed(2)}×`;
 
 /** What was measured, and how it scales. */
-export const renderWorkers = (found: readonly Working[]): string =>
+const render = (found: readonly Working[]): string =>
   [
     table(
       ['over TLS, client_secret_post', 'per second', 'p99, ms', 'CPU of all processes, µs', "load's share of a core"],
@@ -101,3 +69,14 @@ export const renderWorkers = (found: readonly Working[]): string =>
       `the CPU says what ${WORKERS} cores that do nothing else would give, if they were busy to the full.`,
     ].join(' '),
   ].join('\n\n');
+
+export const workers: Measurement = {
+  name: 'workers',
+  async run(how) {
+    // The CPU time of their processes is counted as only Linux does.
+    if (process.platform !== 'linux') return '';
+    const found: Working[] = [];
+    for (const operation of OPERATIONS) found.push(await measure(operation, how));
+    return render(found);
+  },
+};

@@ -1,19 +1,6 @@
-import { type EvidenceCost, renderEvidence } from './evidence.ts';
-import { count, median, percent, spread, sum, table } from './figures.ts';
-import type { Growth } from './growth.ts';
-import { renderGrowth, renderStartUp, type StartUp } from './growth-rows.ts';
+import { median, percent, spread, sum, table } from './figures.ts';
 import type { Sample } from './measure.ts';
-import { type ReadYourWrites, renderReadYourWrites } from './read-your-writes.ts';
-import { OUTSTANDING, type Row } from './rows.ts';
-import { renderStores, type StoreFindings } from './store-rows.ts';
-import { renderVerify, type Verifying } from './verify-rows.ts';
-import { renderWorkers, type Working } from './workers.ts';
-
-/** Who is measured in most rows. */
-export const PEERS = ['ours', 'peer, memory', 'peer, sqlite'] as const;
-/** Who is measured where the peer has nothing like it: the least that a lookup costs. */
-export const LIMIT = ['ours', 'limit'] as const;
-export type Contender = (typeof PEERS)[number] | (typeof LIMIT)[number];
+import { type Contender, LIMIT, OUTSTANDING, PEERS, type Row } from './rows.ts';
 
 /** A row's windows in the order of the rounds; a contender that did not take part has none. */
 export interface Measured {
@@ -21,67 +8,14 @@ export interface Measured {
   samples: Partial<Record<Contender, Sample[]>>;
 }
 
-export type BytesPerRequest = Partial<Record<Contender, { heap: number; rss: number }>>;
-
-export interface Replay {
-  events: number;
-  /** Into all projections, and into each alone. */
-  eventsPerSecond: number[];
-  alone: Record<string, number>;
-}
-
-/** Everything that one run of the bench found out. */
-export interface Findings {
-  measured: Measured[];
-  bytesPerRequest: BytesPerRequest | null;
-  replay: Replay | null;
-  startUp: StartUp | null;
-  growth: readonly Growth[] | null;
-  stores: StoreFindings | null;
-  readYourWrites: readonly ReadYourWrites[] | null;
-  workers: readonly Working[] | null;
-  evidence: EvidenceCost | null;
-  verifying: Verifying | null;
-}
-
 /** A rate of a load that was this busy says more about the load than about the server. */
 const BOUND_BY_LOAD = 0.9;
 
-/** The findings in Markdown. */
-export const render = ({
-  measured,
-  bytesPerRequest,
-  replay,
-  startUp,
-  growth,
-  stores,
-  readYourWrites,
-  workers,
-  evidence,
-  verifying,
-}: Findings): string => {
+/** What was measured beside the peer, and then what was measured beside the limit, in Markdown. */
+export const renderRates = (measured: Measured[]): string => {
   const besidePeers = measured.filter(({ row }) => row.filling === null);
   const besideLimit = measured.filter(({ row }) => row.filling !== null);
-  const parts = [...tables(besidePeers, PEERS), ...tables(besideLimit, LIMIT)];
-  if (bytesPerRequest) parts.push(memory(bytesPerRequest));
-  if (replay)
-    parts.push(
-      table(
-        ['replay, events per second (to reach: 100,000)', 'ours'],
-        [
-          [`${count(replay.events)} events into all projections`, spread(replay.eventsPerSecond)],
-          ...Object.entries(replay.alone).map(([name, perSecond]) => [`into \`${name}\` alone`, count(perSecond)]),
-        ],
-      ),
-    );
-  if (startUp) parts.push(renderStartUp(startUp));
-  if (growth) parts.push(renderGrowth(growth));
-  if (stores) parts.push(renderStores(stores));
-  if (readYourWrites) parts.push(renderReadYourWrites(readYourWrites));
-  if (workers) parts.push(renderWorkers(workers));
-  if (evidence) parts.push(renderEvidence(evidence));
-  if (verifying) parts.push(renderVerify(verifying));
-  return parts.filter((part) => part !== '').join('\n\n');
+  return [...tables(besidePeers, PEERS), ...tables(besideLimit, LIMIT)].filter((part) => part !== '').join('\n\n');
 };
 
 const tables = (measured: Measured[], contenders: readonly Contender[]): string[] =>
@@ -157,9 +91,3 @@ const remarks = (samples: Sample[]): string[] => {
     ...(busy > BOUND_BY_LOAD ? [`the load used ${percent(busy)} of its core and was the bottleneck`] : []),
   ];
 };
-
-const memory = (bytes: BytesPerRequest): string =>
-  table(
-    ['bytes per outstanding request (to reach: 1,024)', ...PEERS],
-    (['heap', 'rss'] as const).map((kind) => [kind, ...PEERS.map((contender) => (bytes[contender] ? count(bytes[contender][kind]) : '–'))]),
-  );
