@@ -357,7 +357,7 @@ describe('a follower', () => {
     const pages: Page[] = [];
     cluster.stop();
     store.follow(position).subscribe((page) => pages.push(page));
-    // The follower finds out sooner that it cannot ask.
+    // The follower asks with it.
     await expect(store.head()).rejects.toThrow(StoreUnavailable);
     expect(pages).toEqual([]);
     await cluster.node.start();

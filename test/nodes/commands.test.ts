@@ -3,11 +3,16 @@ import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { recordOfPsuKey } from '../../src/adapters/shared/psu-keys.ts';
 import { disableClient, registerClient } from '../../src/cli/client.ts';
+import { explain } from '../../src/cli/explain.ts';
 import { history } from '../../src/cli/history.ts';
 import { importDevices } from '../../src/cli/import-devices.ts';
 import { listKeys, rotateKeys } from '../../src/cli/keys.ts';
+import { erasePsu } from '../../src/cli/psu.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
+import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
+import { openCluster } from '../../src/serve/store.ts';
 import { answer, ask, type Form, type Nodes, nodesOver, pollOf, type ServedNode, until } from '../support/nodes.ts';
 import { temporaryFolder } from '../support/served.ts';
 
@@ -51,14 +56,20 @@ describe('while a node serves, a command', () => {
     await ask(node, tpp);
   });
 
-  test('prints the facts of a consent', async () => {
+  test('prints the facts of a consent, and explains a request', async () => {
     const phone = await nodes.phone(node.fetch);
     const { authReqId, requestId } = await ask(node, tpp);
     await answer(phone, requestId);
-    expect((await node.post('/oauth2/token', pollOf(tpp, authReqId))).status).toBe(200);
+    const { status, body } = await node.post('/oauth2/token', pollOf(tpp, authReqId));
+    expect(status).toBe(200);
     const lines = await printed((print) => history(config, requestId, true, print));
     const types = lines.map((line) => JSON.parse(line).type);
     for (const type of ['CibaRequestReceived', 'ConsentAuthorised', 'GrantOpened']) expect(types).toContain(type);
+    // Also of who knows only what the client has.
+    const explained = (await printed((print) => explain(config, authReqId, print))).join('\n');
+    for (const type of ['CibaRequestApproved', 'ConsentAuthorised', 'AccessTokenIssued']) expect(explained).toContain(`  ${type}  `);
+    expect(explained).toContain(`request ${requestId} of ${tpp['client_id']}`);
+    for (const secret of [authReqId, body.access_token]) expect(explained).not.toContain(secret);
   });
 
   test('changes the signing keys, and the node signs with the new ones', async () => {
@@ -92,5 +103,23 @@ describe('while a node serves, a command', () => {
   test('ends a client', async () => {
     await printed((print) => disableClient(config, tpp['client_id'] as string, print));
     await until(async () => (await node.post('/oauth2/ciba', tpp)).body.error === 'invalid_client');
+  });
+
+  test('erases a PSU whose keys there are, once and for ever, and the node on duty destroys them', async () => {
+    const erase = (psuId: string) => printed((print) => erasePsu(config, psuId, 'case 4711', print));
+    const factsOf = async (psuId: string) => (await nodes.store.read(`psu-${psuId}`)).map(({ type }) => type);
+    const { data } = (await nodes.log()).findLast(({ type }) => type === 'CibaRequestReceived') as StoredEvent;
+    const { psuId } = JSON.parse(data) as { psuId: string };
+    for (const mistyped of [`${psuId}x`, psuId.slice(0, -1)]) {
+      await expect(erase(mistyped)).rejects.toThrow(`no key was ever made for a PSU ${mistyped}`);
+      expect(await factsOf(mistyped)).toEqual([]);
+    }
+    expect(await erase(psuId)).toEqual([`${psuId} is erased; the node on duty destroys the keys, or the next one that starts`]);
+    await until(async () => (await factsOf(psuId)).includes('PsuKeysDestroyed'));
+    const { records, close } = await openCluster(config);
+    expect(await records.read(recordOfPsuKey(psuId))).toBeNull();
+    await close();
+    await erase(psuId);
+    expect((await factsOf(psuId)).filter((type) => type === 'PsuErased')).toHaveLength(1);
   });
 });

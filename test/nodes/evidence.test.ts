@@ -8,6 +8,7 @@ import { leafHash, leafOf } from '../../src/evidence/leaf.ts';
 import { parseVerifierKey, type VerifierKey } from '../../src/evidence/note-key.ts';
 import { hashFromTiles, tilePath, tileWidth } from '../../src/evidence/tiles.ts';
 import { consistencyProof, growing, verifyConsistency } from '../../src/evidence/tree.ts';
+import type { Entry } from '../support/kurrentdb-server/log.ts';
 import { answer, ask, type Form, type Nodes, nodesOver, pollOf, type ServedNode, until, type Way } from '../support/nodes.ts';
 import { temporaryFolder } from '../support/served.ts';
 
@@ -92,6 +93,13 @@ test('countersign verify compares the log of the cluster with the checkpoint in 
   await ask(two, tpp);
   const consentId = requestId;
   expect(await verified({ checkpoints: [kept], consentId })).toMatchObject({ verdict: 'no doubt', timeline: expect.any(Array) });
+
+  // Nothing but the record's root says when the first fact was recorded.
+  const first = nodes.cluster.log.all().find(({ stream }) => /^\w+-/.test(stream)) as Entry;
+  first.created += 1;
+  expect(await verified()).toMatchObject({ verdict: 'doubt', doubts: [{ rule: 'T1', index: 0 }] });
+  first.created -= 1;
+  expect((await verified()).verdict).toBe('no doubt');
 });
 
 test('another node goes on with it when the one on duty is gone', async () => {

@@ -19,7 +19,8 @@ import { notificationEndpoint, silent, status } from '../support/notification-en
 import { checkLog, type Finished } from './log-checks.ts';
 
 // The short form runs in CI; `npm run campaign:nodes` sets a longer one.
-const KILLS = Number(process.env['KILLS'] ?? 2);
+const SHORT = 2;
+const KILLS = Number(process.env['KILLS'] ?? SHORT);
 const WORKERS = 4;
 
 const opened: { close(): unknown }[] = [];
@@ -118,6 +119,51 @@ describe('a node that is killed', () => {
     }
     expect(other.faults).toEqual([]);
   }, 120_000);
+
+  if (KILLS > SHORT)
+    test('behind any append of a ceremony, each time the one on duty: what may have gone out twice says so, the rest went out once', async () => {
+      const { nodes, fcm, endpoint, tpp } = await outside();
+      const holder = () => Buffer.from(nodes.cluster.log.visible('countersign.duty')?.at(-1)?.data ?? []).toString();
+      let onDuty = await nodes.spawn();
+      await until(() => holder() !== '');
+      let next = await nodes.spawn();
+      let way = failingOver(nodes, [next]);
+      const phone = await nodes.phone((url, init) => way.fetch(url, init), 'a-push-token');
+      const finished: Finished[] = [];
+      for (let appends = 1, killed = true; killed; appends += 1) {
+        const held = holder();
+        way = failingOver(nodes, [onDuty, next]);
+        const killing = killBehind(nodes, onDuty, appends);
+        const done = await ceremony(way, phone, tpp);
+        finished.push(done);
+        await factOf(nodes, 'ClientNotificationAccepted', done.requestId);
+        killed = killing.stop();
+        await onDuty.kill();
+        await until(() => holder() !== held);
+        onDuty = next;
+        next = await nodes.spawn();
+      }
+
+      expect(finished.length).toBeGreaterThan(6);
+      checkLog(await nodes.log(), finished);
+      const [pushed, called] = [await factsOf(nodes, 'DevicePushAccepted'), await factsOf(nodes, 'ClientNotificationAccepted')];
+      for (const { requestId, authReqId } of finished) {
+        const [pushes, pings] = [pushed, called].map((facts) => facts.filter((fact) => fact.requestId === requestId));
+        const [messages, calls] = [
+          messagesOf(fcm, requestId),
+          endpoint.calls.filter(({ body }) => body['auth_req_id'] === authReqId).length,
+        ];
+        // Who has answered is woken by nobody any more: what became of that push is not told where its node has died.
+        expect(pushes?.length).toBeLessThanOrEqual(1);
+        if (pushes?.[0]?.mayRepeat === false) expect(messages).toBe(1);
+        expect(messages).toBeLessThanOrEqual(2);
+        expect(pings).toHaveLength(1);
+        if (!pings?.[0]?.mayRepeat) expect(calls).toBe(1);
+        expect([1, 2]).toContain(calls);
+      }
+      expect(pushed.some(({ mayRepeat }) => !mayRepeat)).toBe(true);
+      expect(new Set(called.map(({ mayRepeat }) => mayRepeat))).toEqual(new Set([true, false]));
+    }, 1_200_000);
 
   test('while it wakes a phone and calls a client: the next one does both again, and says that it may be a repeat', async () => {
     const { nodes, fcm, endpoint, tpp } = await outside();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { systemClock } from '../../src/adapters/clock.ts';
-import { LogInUse } from '../../src/adapters/event-store/sqlite.ts';
+import { LogInUse } from '../../src/adapters/sqlite-file.ts';
 import { answer, ask, type Form, type Nodes, nodesOver, pollOf, until, type Way } from '../support/nodes.ts';
 import { temporaryFolder } from '../support/served.ts';
 
@@ -81,6 +81,22 @@ describe('a node', () => {
     expect([...new Set([...before, ...after])].toSorted()).toEqual(all.toSorted());
     expect((await again.post('/oauth2/introspect', { ...tpp, token })).body.active).toBe(true);
   });
+
+  test('that is started again where others have written much since is ready, though looking through all of that takes a second', async () => {
+    const { log, node } = nodes.cluster;
+    const env = await nodes.environment();
+    await (await serve({ env })).close();
+    const other = { type: 'Other', contentType: 'application/json', data: Buffer.from('{}'), metadata: Buffer.from('{}') };
+    for (let n = 0; n < 3000; n += 1) log.append('other-1', 'any', [{ ...other, id: crypto.randomUUID() }]);
+    node.quirks.lookingMs = 50;
+    try {
+      const again = await serve({ env });
+      expect((await again.fetch(`${nodes.issuer}/readyz`)).status).toBe(200);
+      await tokenOf(again);
+    } finally {
+      node.quirks.lookingMs = 0;
+    }
+  }, 120_000);
 
   test('that has another master key is told so', async () => {
     await serve();

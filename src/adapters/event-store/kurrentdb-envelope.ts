@@ -43,7 +43,7 @@ export const toMessage = (event: NewEvent & { recordedAt?: number }): AppendReq 
 /** An event as it was read. Throws where it has no envelope of ours, or no position that a number can hold. */
 export const toStored = (recorded: Recorded): StoredEvent => {
   const system = recorded.getMetadataMap();
-  const stream = textOf(recorded.getStreamIdentifier()?.getStreamName_asU8());
+  const stream = streamOf(recorded);
   const revision = Number(recorded.getStreamRevision());
   const envelope = envelopeOf(recorded, `${stream}/${revision}`);
   return {
@@ -62,6 +62,9 @@ export const toStored = (recorded: Recorded): StoredEvent => {
     recordedAt: envelope.recordedAt ?? Number(BigInt(system.get('created') ?? 0) / TICKS_PER_MS),
   };
 };
+
+/** The name of the stream that an event stands in. */
+export const streamOf = (recorded: Recorded): string => textOf(recorded.getStreamIdentifier()?.getStreamName_asU8());
 
 /**
  * A position as the port has it. An event that was written at once (by `Append`; the explicit transactions of old clients are another

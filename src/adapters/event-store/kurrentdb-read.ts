@@ -42,11 +42,10 @@ export const identifierOf = (stream: string) => new shared.StreamIdentifier().se
 export const ofAll = (position: number, count: number, filter: ReadReq.Options.FilterOptions): ReadReq =>
   request(new Options().setAll(from(position)).setCount(String(count)).setFilter(filter));
 
-/** The newest event of the log; without a filter, of everything that the cluster holds. */
-export const newest = (filter: ReadReq.Options.FilterOptions | null): ReadReq => {
-  const options = new Options().setAll(new Options.AllOptions().setEnd(EMPTY)).setCount('1');
-  if (filter === null) options.setNoFilter(EMPTY);
-  else options.setFilter(filter);
+/** At most `count` events of everything that the cluster holds, the newest first: those before a place, or from the end on. */
+export const backwards = (before: Place | null, count: number): ReadReq => {
+  const all = before === null ? new Options.AllOptions().setEnd(EMPTY) : from(before.commit, before.prepare);
+  const options = new Options().setAll(all).setCount(String(count)).setNoFilter(EMPTY);
   return request(options.setReadDirection(Options.ReadDirection.BACKWARDS));
 };
 
@@ -66,19 +65,56 @@ const request = (options: Options): ReadReq =>
 /** Makes a read: all of its events, or an error; none of a stream that does not exist. */
 export const reading =
   (request: ReadReq): Call<Recorded[]> =>
+  async (...call) => {
+    const events: Recorded[] = [];
+    const options = request.getOptions();
+    // A server would look on for one more that its filter selects, to the end of all that it holds.
+    const most = options?.hasFilter() ? Number(options.getCount()) : Number.POSITIVE_INFINITY;
+    await taking(request, (event) => events.push(event) < most)(...call);
+    return events;
+  };
+
+/** How far a read was looked through. */
+export interface Looked {
+  /** What was looked for. */
+  found: Recorded | null;
+  /** The first event that came, and the last one; null if none did, for there is none. */
+  newest: Place | null;
+  oldest: Place | null;
+}
+
+/** Makes a read backwards, up to the first event that is wanted. What came before the time was over counts, unless nothing did. */
+export const looking =
+  (request: ReadReq, isWanted: (event: Recorded) => boolean): Call<Looked> =>
+  async (...call) => {
+    let looked: Looked = { found: null, newest: null, oldest: null };
+    const look = (event: Recorded) => {
+      const oldest = { commit: Number(event.getCommitPosition()), prepare: Number(event.getPreparePosition()) };
+      looked = { found: isWanted(event) ? event : null, newest: looked.newest ?? oldest, oldest };
+      return looked.found === null;
+    };
+    await taking(
+      request,
+      look,
+    )(...call).catch((error) => {
+      if (looked.oldest === null) throw error;
+    });
+    return looked;
+  };
+
+/** Hands over the events of a read for as long as `take` says that it wants more. */
+const taking =
+  (request: ReadReq, take: (event: Recorded) => boolean): Call<void> =>
   (streams, args) =>
     new Promise((resolve, reject) => {
-      const events: Recorded[] = [];
-      const options = request.getOptions();
-      const most = options?.hasFilter() ? Number(options.getCount()) : Number.POSITIVE_INFINITY;
-      let ok = false;
+      let [ok, wantsMore] = [false, true];
       const call = streams.read(request, ...args);
       call.on('data', (response: ReadResp) => {
         const recorded = response.getEvent()?.getEvent();
-        if (recorded !== undefined) events.push(recorded);
-        // A server would look on for one more that its filter selects, to the end of all that it holds.
-        if (events.length !== most) return;
-        resolve(events);
+        if (recorded === undefined || !wantsMore) return;
+        wantsMore = take(recorded);
+        if (wantsMore) return;
+        resolve();
         call.cancel();
       });
       call.on('status', ({ code }) => {
@@ -86,5 +122,5 @@ export const reading =
       });
       call.on('error', reject);
       // A call that failed ends as well.
-      call.on('end', () => ok && resolve(events));
+      call.on('end', () => ok && resolve());
     });

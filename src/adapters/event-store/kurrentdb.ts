@@ -6,7 +6,8 @@ import { limitedCalls } from './kurrentdb-calls.ts';
 import { Connection } from './kurrentdb-connection.ts';
 import { toStored } from './kurrentdb-envelope.ts';
 import { makeFollow } from './kurrentdb-follow.ts';
-import { newest, ofAll, ofCategories, ofStream, reading } from './kurrentdb-read.ts';
+import { makeHead } from './kurrentdb-head.ts';
+import { ofAll, ofCategories, ofStream, reading } from './kurrentdb-read.ts';
 import { retried } from './kurrentdb-retry.ts';
 
 /** What is to be known of a cluster to keep the log in it. */
@@ -54,9 +55,12 @@ export const kurrentdbEventStore = (settings: KurrentdbSettings): EventStore => 
   const readRecorded = (request: Parameters<typeof reading>[0]) => connection.call(deadlineMs, reading(request));
   const readOnce = async (request: Parameters<typeof reading>[0]): Promise<StoredEvent[]> => (await readRecorded(request)).map(toStored);
   const readPart = (stream: string, fromRevision: number, count: number) => readOnce(ofStream(stream, fromRevision, count));
-  const readHead = async () => (await readOnce(newest(filter)))[0]?.position ?? 0;
+  const goOn = () => {
+    if (stopped !== null) throw stopped;
+  };
+  const head = makeHead({ connection, deadlineMs, lastsMs: ATTEMPTS_LAST * deadlineMs, categories, goOn });
   const append = makeAppend({ connection, deadlineMs, readPart: (...part) => readRecorded(ofStream(...part)) });
-  const follow = makeFollow({ connection, filter, checkMs: deadlineMs, head: readHead });
+  const follow = makeFollow({ connection, filter, checkMs: deadlineMs, head: head.find });
 
   const readStream = async (stream: string, fromRevision: number, until: number): Promise<StoredEvent[]> => {
     const events: StoredEvent[] = [];
@@ -73,7 +77,7 @@ export const kurrentdbEventStore = (settings: KurrentdbSettings): EventStore => 
       const wanted = Math.min(limit - events.length, PART);
       // A read begins with what stands at the position; at the beginning nothing of ours does.
       const count = at === 0 ? wanted : wanted + 1;
-      const part = await retried(until, () => readOnce(ofAll(at, count, filter)));
+      const part = await retried(until, () => readOnce(ofAll(head.readFrom(at), count, filter)));
       events.push(...part.filter(({ position }) => position > at).slice(0, wanted));
       if (part.length < count) break;
     }
@@ -87,7 +91,8 @@ export const kurrentdbEventStore = (settings: KurrentdbSettings): EventStore => 
     },
     read: (stream, fromRevision = 0) => making((until) => readStream(stream, fromRevision, until)),
     readAll: (afterPosition, limit) => making((until) => readBehind(afterPosition, limit, until)),
-    head: () => making((until) => retried(until, readHead)),
+    // How long it looks back is not known: that takes no place among the calls that end in time.
+    head: () => head.find(making),
     follow: (afterPosition) => follow(afterPosition).pipe(takeUntil(closed)),
     pressure: calls.pressure,
     async close() {

@@ -6,7 +6,7 @@ import { ATTEMPTS_LAST } from '../event-store/kurrentdb.ts';
 import { makeAppend, sending } from '../event-store/kurrentdb-append.ts';
 import type { Call, Connection } from '../event-store/kurrentdb-connection.ts';
 import { toMessage, toStored } from '../event-store/kurrentdb-envelope.ts';
-import { identifierOf, newest, newestOf, ofStream, reading } from '../event-store/kurrentdb-read.ts';
+import { backwards, identifierOf, newestOf, ofStream, reading } from '../event-store/kurrentdb-read.ts';
 import { retried } from '../event-store/kurrentdb-retry.ts';
 
 /** What the names of all streams beside the log begin with: no category does. */
@@ -27,7 +27,7 @@ export const streamsOver = (connection: Connection, deadlineMs: number) => {
     /** Where the newest event of everything stands that the cluster holds. */
     end: (): Promise<number> =>
       retried(until(), async () => {
-        const [event] = await connection.call(deadlineMs, reading(newest(null)));
+        const [event] = await connection.call(deadlineMs, reading(backwards(null, 1)));
         return Number(event?.getCommitPosition() ?? 0);
       }),
     newest: (stream: string): Promise<StoredEvent | undefined> => retried(until(), async () => (await readOnce(newestOf(stream)))[0]),
