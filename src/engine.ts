@@ -140,7 +140,10 @@ const join = async (ports: Ports, settings: EngineSettings, started: Opened): Pr
   const sandboxed = approver === undefined ? [] : sandboxRoutes({ ...shared, deviceOf: approver.deviceOf });
   const outboxes = () => [...reactions.outboxes(), ...automatic.outboxes()];
   const { signer, evidence, takesWrites } = ports;
-  const health = makeHealth({ ...{ store, takesWrites, projections: running, signer, outboxes, evidence }, settings: config.operator });
+  const health = makeHealth({
+    ...{ store, takesWrites, projections: running, signer, outboxes, evidence },
+    settings: { ...config.operator, ...config.evidence },
+  });
   started.atEnd(health.close);
   const served = [...api, ...sandboxed, ...healthRoutes(health.readiness)];
   const routes = [...served, ...docsRoutes(served, surface)];

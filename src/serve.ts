@@ -55,16 +55,21 @@ export const serve = async (config: Config, { say, onCatchUp, log = logger(confi
     const onFault = (what: string, error: unknown) => log.error({ what, err: error }, 'fault');
     const logAnswer = accessLog(log);
     const metrics = opened.keep(makeMetrics());
-    const { ports, sandbox } = await openPorts(config, { opened, say, onFault, owner, onCommit: metrics.onCommit });
     let readiness: Engine['health']['readiness'] | undefined;
-    if (owner === undefined && config.operator.port !== 0) {
+    const operator = nothingOpened();
+    opened.atEnd(operator.closeAll);
+    const onLocked = async () => {
+      if (owner !== undefined || config.operator.port === 0) return;
       const server = operatorServer(
         metrics,
         async () => readiness?.(),
         (error) => onFault('operator', error),
       );
-      await listen([[server, config.operator.port]], config.operator.host, opened);
-    }
+      await listen([[server, config.operator.port]], config.operator.host, operator);
+    };
+    const { ports, sandbox } = await openPorts(config, { opened, say, onFault, owner, onCommit: metrics.onCommit, onLocked });
+    // Sooner than what it answers from.
+    opened.atEnd(operator.closeAll);
     const tls = await tlsOf(config, join(config.dataDir, 'tls'));
     const observed = metrics.observed({ ...ports, ...instead });
     const { traced, around } = tracing();

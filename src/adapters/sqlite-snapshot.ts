@@ -1,11 +1,12 @@
 import { backup, DatabaseSync } from 'node:sqlite';
-import { orClosed } from './event-store/sqlite-statements.ts';
+import { orClosed } from './sqlite-file.ts';
 
 /** A SQLite file as it is at one moment, whoever goes on writing it. */
 export interface Snapshot {
   bytes: number;
   /** Copies it page by page; says how many bytes are done. */
   copyTo(file: string, progress: (done: number) => void): Promise<void>;
+  /** Lets go of it; more than once is once. */
   close(): void;
 }
 
@@ -28,7 +29,9 @@ export const snapshotOf = (file: string): Snapshot => {
         await backup(db, copy, { rate: STEP_PAGES, progress: told });
         settle(copy);
       },
-      close: () => db.close(),
+      close() {
+        if (db.isOpen) db.close();
+      },
     };
   });
 };

@@ -6,6 +6,7 @@ import { consentStreams, streamsOf } from '../projections/consent-history.ts';
 import { readModelsOf } from '../serve/store.ts';
 import { CommandFailed } from './command-failed.ts';
 import { openToRead } from './log.ts';
+import type { Tell } from './output.ts';
 import { table } from './table.ts';
 
 const PAGE = 1000;
@@ -18,12 +19,17 @@ export const history = async (config: Config, consentId: string, json: boolean, 
   else print(table(facts.map(line)));
 };
 
-/** Every fact of a consent: from the streams that the read model names, and from what the log holds beyond it. */
-export const readHistory = async (config: Config, consentId: string): Promise<readonly StoredEvent[]> => {
+/** Every fact of a consent: from the streams that the read model names, and from what the log holds beyond it, which may be all of it. */
+export const readHistory = async (
+  config: Config,
+  consentId: string,
+  tellerOf: (what: string, total: number) => Tell = () => () => undefined,
+): Promise<readonly StoredEvent[]> => {
   const log = await openToRead(config);
   try {
     const { streams, position } = knownStreams(readModelsOf(config), consentId);
-    const all = new Set([...streams, ...(await streamsBeyond(log, position, consentId))]);
+    const tell = tellerOf('looked through', (await log.head()) - position);
+    const all = new Set([...streams, ...(await streamsBeyond(log, position, consentId, tell))]);
     const facts = await Promise.all([...all].map((stream) => log.read(stream)));
     return facts.flat().sort((one, other) => one.position - other.position);
   } finally {
@@ -41,12 +47,15 @@ const knownStreams = (file: string, consentId: string): { streams: readonly stri
   }
 };
 
-const streamsBeyond = async (log: EventStore, position: number, consentId: string): Promise<readonly string[]> => {
+const streamsBeyond = async (log: EventStore, position: number, consentId: string, tell: Tell): Promise<readonly string[]> => {
   const streams: string[] = [];
+  let events = 0;
   for (let at = position; ; ) {
     const page = await log.readAll(at, PAGE);
     for (const { correlationId, stream } of page) if (correlationId === consentId) streams.push(stream);
     at = page.at(-1)?.position ?? at;
+    events += page.length;
+    tell(at - position, events);
     if (page.length < PAGE) return streams;
   }
 };

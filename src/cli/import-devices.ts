@@ -11,16 +11,10 @@ import { sandboxOf } from '../serve/sandbox.ts';
 import { CommandFailed } from './command-failed.ts';
 import { type DeviceToAdopt, type RefusedRow, readDeviceRows } from './device-rows.ts';
 import { withLog } from './log.ts';
+import { type Output, sayTo } from './output.ts';
 
 // Appends that are made at once share a commit.
 const AT_ONCE = 256;
-
-/** Where the command says what it does: lines for people with their progress on a terminal, or one JSON object per line. */
-export interface ImportOutput {
-  print(line: string): void;
-  /** Overwrites the line before; null where there is no terminal. */
-  progress: ((line: string) => void) | null;
-}
 
 /**
  * Registers the devices of an export of the reference's table PUSH_AUTHENTICATION_DEVICE, under the ids that they have. Unless bad rows are
@@ -29,10 +23,11 @@ export interface ImportOutput {
 export const importDevices = async (
   config: Config,
   file: string,
-  { skipBadRows, print, progress }: { skipBadRows: boolean } & ImportOutput,
+  { skipBadRows, ...output }: { skipBadRows: boolean } & Output,
 ): Promise<void> => {
   const text = await readText(file);
-  const say = (forPeople: string, forPrograms: object) => print(progress === null ? JSON.stringify(forPrograms) : forPeople);
+  const say = sayTo(output);
+  const { progress } = output;
   await withLog(config, 'an engine is running: devices are imported while it is stopped', async ({ store, sealer }) => {
     const decide = makeDecide({ store, sealer, ids: systemIds });
     const directory = await directoryOf(config, await sandboxOf(config), unreachable);

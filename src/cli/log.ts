@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { LogInUse, sqliteEventReader } from '../adapters/event-store/sqlite.ts';
+import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
+import { LogInUse } from '../adapters/sqlite-file.ts';
 import type { Config } from '../config.ts';
 import type { EventStore } from '../domain/ports/event-store.ts';
 import { nothingOpened } from '../serve/opened.ts';

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as z from 'zod';
 import { CommandFailed } from './command-failed.ts';
-import type { ImportOutput } from './import-devices.ts';
-import { progressOfBytes } from './progress.ts';
+import { type Output, progressOfBytes } from './output.ts';
 
 // Names within a data directory: nothing outside of it is ever written.
 const NAME = /^(log\.sqlite|archive\/log\.sqlite|evidence(\.kurrentdb)?\.sqlite|keys\/[\w-]+(\.[\w-]+)*)$/;
@@ -50,7 +49,7 @@ export const describeFile = async (folder: string, name: string): Promise<Backed
 };
 
 /** The manifest of a backup whose files are all there, and as they were written. */
-export const checkedManifest = async (folder: string, output: ImportOutput): Promise<Manifest> => {
+export const checkedManifest = async (folder: string, output: Output): Promise<Manifest> => {
   const found = await readManifest(folder);
   const tell = progressOfBytes('compared', bytesIn(found.files), output);
   let done = 0;

@@ -1,22 +1,22 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareLogs, copyEvents, EventTooLarge, LogsDiffer, proveEqual } from '../adapters/event-store/copy.ts';
-import { lockFile, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
+import { sqliteEventStore } from '../adapters/event-store/sqlite.ts';
 import { checkAll } from '../adapters/evidence/checked.ts';
 import { EvidenceDiffers } from '../adapters/evidence/evidence-differs.ts';
 import { moveLogKey } from '../adapters/evidence/log-key.ts';
 import { moveStanding } from '../adapters/evidence/moved.ts';
 import { masterKey } from '../adapters/keys/master-key.ts';
-import { nextRowsOf, removeRows } from '../adapters/rows/next.ts';
+import { nextRowsOf } from '../adapters/rows/next.ts';
 import { KeyNotMoved, movePrivateKeys, movePsuKeys } from '../adapters/shared/moved-keys.ts';
+import { lockFile, removeDatabase } from '../adapters/sqlite-file.ts';
 import type { Config } from '../config.ts';
 import { type EventStore, RevisionConflict, StoreUnavailable } from '../domain/ports/event-store.ts';
 import { evidenceFileOf, logKeyFileOf, publishedOf } from '../serve/evidence.ts';
 import { nothingOpened } from '../serve/opened.ts';
 import { auditRowsOf, type Cluster, openCluster, readModelsOf } from '../serve/store.ts';
 import { CommandFailed } from './command-failed.ts';
-import type { ImportOutput } from './import-devices.ts';
-import { progressOf } from './progress.ts';
+import { type Output, progressOf } from './output.ts';
 
 const LARGER = 'Set MaxAppendSize of its nodes higher: KURRENTDB_MAX_APPEND_SIZE=4194304 takes all that an engine keeps';
 
@@ -28,7 +28,7 @@ export type Target = Pick<Cluster, 'store' | 'records' | 'close'>;
  * the published one. No engine may run on either. The cluster holds nothing of a log yet, or the beginning of this one: run again it goes on
  * where it was cut.
  */
-export const migrate = async (config: Config, output: ImportOutput, open: () => Promise<Target> = targetOf(config)): Promise<void> => {
+export const migrate = async (config: Config, output: Output, open: () => Promise<Target> = targetOf(config)): Promise<void> => {
   const inData = (name: string) => join(config.dataDir, name);
   if (!existsSync(inData('log.sqlite'))) throw new CommandFailed(`there is no log in ${config.dataDir}`);
   const opened = nothingOpened();
@@ -40,7 +40,7 @@ export const migrate = async (config: Config, output: ImportOutput, open: () => 
     opened.keep(lockFile(rows));
     await move(config, { source, target: opened.keep(await open()) }, output);
     // Those of a cluster that this directory was used with before say where they stand in that one.
-    for (const stale of [rows, nextRowsOf(rows), auditRowsOf(inCluster), evidenceFileOf(inCluster)]) removeRows(stale);
+    for (const stale of [rows, nextRowsOf(rows), auditRowsOf(inCluster), evidenceFileOf(inCluster)]) removeDatabase(stale);
   } catch (error) {
     throw inWords(error);
   } finally {
@@ -61,7 +61,7 @@ const targetOf = (config: Config) => async (): Promise<Target> => {
 const move = async (
   config: Config,
   { source, target: { store, records } }: { source: EventStore; target: Target },
-  output: ImportOutput,
+  output: Output,
 ): Promise<void> => {
   const say = (forPeople: string, forPrograms: object) => output.print(output.progress === null ? JSON.stringify(forPrograms) : forPeople);
   const { dataDir, keys } = config;

@@ -1,23 +1,24 @@
 import { Command, Option } from 'commander';
-import { LogInUse } from '../adapters/event-store/sqlite.ts';
 import { ArchiveMissing } from '../adapters/event-store/sqlite-archive.ts';
 import { EvidenceDiffers } from '../adapters/evidence/evidence-differs.ts';
+import { LogInUse } from '../adapters/sqlite-file.ts';
 import { type Config, ConfigError, configTable, type Loaded, loadConfig } from '../config.ts';
 import { UnreadableEvent } from '../domain/events.ts';
 import { OAuthError } from '../domain/oauth-error.ts';
 import { SigningKeyMissing } from '../projections/reactions/rotate-signing-keys.ts';
 import { archive } from './archive.ts';
 import { backup } from './backup.ts';
-import { showCatchUp } from './catch-up.ts';
 import { disableClient, registerClient } from './client.ts';
 import { CommandFailed } from './command-failed.ts';
 import { checkConfig } from './config-check.ts';
 import { demo } from './demo.ts';
+import { explain } from './explain.ts';
 import { history } from './history.ts';
-import { type ImportOutput, importDevices } from './import-devices.ts';
+import { importDevices } from './import-devices.ts';
 import { importSettings } from './import-settings.ts';
 import { listKeys, rotateKeys } from './keys.ts';
 import { migrate } from './migrate.ts';
+import { type Output, showCatchUp } from './output.ts';
 import { erasePsu, expireData } from './psu.ts';
 import { rebuild } from './rebuild.ts';
 import { rebuildShadow } from './rebuild-shadow.ts';
@@ -28,7 +29,7 @@ import { table } from './table.ts';
 import { verify } from './verify.ts';
 import { witnessUntilStopped } from './witness.ts';
 
-/** The command line: `countersign serve | demo | history | client | keys | psu | import-settings | import-devices | migrate | archive | rebuild | witness | verify | config`. */
+/** The command line. */
 export const run = async (argv: readonly string[]): Promise<void> => {
   const program = new Command('countersign').description('An event-sourced consent and authorization engine');
   const settings = (command: Command, given: Record<string, string> = {}): Loaded =>
@@ -38,7 +39,6 @@ export const run = async (argv: readonly string[]): Promise<void> => {
   program
     .command('serve', { isDefault: true })
     .description('serve both listeners until a signal comes')
-    .option('--config <file>')
     .option('--workers <n>', 'the processes that serve (default: server.workers of the settings)')
     .action(async ({ workers }: { workers?: string }, command: Command) =>
       serveUntilStopped(
@@ -60,6 +60,12 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     .action(async (consentId: string, { json = false }: { json?: boolean }, command: Command) =>
       history(settings(command).config, consentId, json, console.log),
     );
+
+  program
+    .command('explain')
+    .argument('<auth_req_id>', 'or the id of the request')
+    .description('print all that happened to a request and its consent, in order, also while an engine runs')
+    .action(async (named: string, _options, command: Command) => explain(settings(command).config, named, console.log));
 
   program
     .command('replay')
@@ -193,15 +199,19 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     .command('verify')
     .argument(
       '[source]',
-      'a data directory, its log.sqlite, an exported bundle, or - for one on standard input (default: the log of the settings)',
+      'a data directory, its log.sqlite, an exported bundle, or - for one on standard input; a consent receipt, or its .tlog-proof (default: the log of the settings)',
     )
-    .description('prove without any server that a log is as it was signed and that every token was rightly issued (docs/verify.md)')
+    .description(
+      'prove without any server that a log is as it was signed and that every token was rightly issued, or that a consent receipt is right (docs/verify.md)',
+    )
     .option('--checkpoint <file>', 'a signed checkpoint that was kept elsewhere, once for each', collected, [])
     .option('--key <vkey>', 'the key of the log, from elsewhere (default: the one in the bundle, among --keys, or beside the log)')
     .option('--witness <vkey>', 'the key of a witness, once for each', collected, [])
     .option('--quorum <n>', 'how many of them must have cosigned (default: all of them)')
     .option('--keys <path>', 'what opens the sealed parts: a directory of keys, or the master key of the data directory')
     .option('--consent <id>', 'also list the facts of this consent')
+    .option('--jwks <file>', 'of a receipt: the public keys of its issuer, as jwks_uri gives them')
+    .option('--receipt <file>', 'of a .tlog-proof: the receipt that it belongs to')
     .option('--json', 'one JSON object')
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
     .action(
@@ -210,7 +220,8 @@ export const run = async (argv: readonly string[]): Promise<void> => {
         process.exitCode = 2;
         const source = named ?? logOf(settings(command).config);
         const quorum = of.quorum === undefined ? null : Number(of.quorum || Number.NaN);
-        const given = { source, key, keys, consentId, checkpoints: of.checkpoint, witnesses: of.witness, quorum };
+        const { jwks, receipt, checkpoint: checkpoints, witness: witnesses } = of;
+        const given = { source, key, keys, consentId, jwks, receipt, checkpoints, witnesses, quorum };
         process.exitCode = (await verify({ ...given, json: of.json ?? false }, output(process.stderr))) ? 0 : 1;
       },
     );
@@ -257,6 +268,8 @@ interface Verifying {
   key?: string | null;
   keys?: string | null;
   consent?: string | null;
+  jwks?: string;
+  receipt?: string;
   json?: boolean;
 }
 const collected = (one: string, others: string[]): string[] => [...others, one];
@@ -272,7 +285,7 @@ const endWithReader = (): void => {
 type Replayed = Partial<Pick<ReplayOf, 'until' | 'json'> & { consent: string | null }>;
 
 /** Progress on a terminal, on standard error; elsewhere JSON lines. Where facts go to a file, the progress may have a terminal of its own. */
-const output = (terminal: { isTTY: boolean } = process.stdout): ImportOutput => {
+const output = (terminal: { isTTY: boolean } = process.stdout): Output => {
   const { stdout, stderr } = process;
   if (!terminal.isTTY) return { print: console.log, progress: null };
   const overwriting = (line: string) => `\r\u001b[K${line}`;

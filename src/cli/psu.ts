@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as passed } from 'node:timers/promises';
 import { systemClock, systemIds } from '../adapters/clock.ts';
 import { withNextRows } from '../adapters/rows/next.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
+import { recordOfPsuKey } from '../adapters/shared/psu-keys.ts';
 import { erasureReason } from '../api/erasure/routes.ts';
 import type { Config } from '../config.ts';
 import { type Decide, makeDecide, makeLoad } from '../domain/decide.ts';
@@ -14,7 +16,7 @@ import { isKnown } from '../projections/psu-data.ts';
 import { finishErasure } from '../projections/reactions/erasure.ts';
 import { destroyExpired } from '../projections/reactions/expire-data.ts';
 import { runProjections } from '../projections/runner.ts';
-import { type LogWithKeys, readModelsOf } from '../serve/store.ts';
+import { type LogWithKeys, openCluster, readModelsOf } from '../serve/store.ts';
 import { CommandFailed } from './command-failed.ts';
 import { withLog } from './log.ts';
 import { allCommitted } from './rebuild.ts';
@@ -32,6 +34,7 @@ export const erasePsu = (config: Config, psuId: string, reason: string, print: (
   if (!psuIdSchema.safeParse(psuId).success) throw unknown(psuId);
   return withLog(config, ENGINE_RUNS, async (log) => {
     if (config.store.kind === 'kurrentdb') {
+      if (!(await isKnownInCluster(config, log, psuId))) throw unknownInCluster(psuId);
       await recordErasure(log, psuId, reason);
       print(`${psuId} is erased; the node on duty destroys the keys, or the next one that starts`);
       return;
@@ -48,6 +51,22 @@ const eraseInFiles = async (config: Config, log: LogWithKeys, psuId: string, rea
     await latest();
     await finishErasure({ decide, rows, latest, sealer: log.sealer, clock: systemClock, ids: systemIds }, psuId, eventId);
   });
+
+/** Whether a PSU ever had a key, or is erased already. Read models there need not be where the command is given. */
+const isKnownInCluster = async (config: Config, { store }: LogWithKeys, psuId: string): Promise<boolean> => {
+  const { records, close } = await openCluster(config);
+  try {
+    if ((await records.read(recordOfPsuKey(psuId))) !== null) return true;
+  } finally {
+    await close();
+  }
+  return (await makeLoad(store)(psu, psuId)).erased !== null;
+};
+
+const unknownInCluster = (psuId: string) =>
+  new CommandFailed(
+    `no key was ever made for a PSU ${psuId}: who has none and is named all the same is erased with POST /admin/v1/psus/{psu_id}/erasure`,
+  );
 
 const unknown = (psuId: string) => new CommandFailed(`nothing is kept of a PSU ${psuId}`);
 
@@ -68,9 +87,23 @@ const withReadModels = async (config: Config, { store, sealer }: LogWithKeys, us
     await use({ rows, latest, decide: makeDecide({ store, sealer, ids: systemIds }) });
     await latest();
     await allCommitted(running);
-    rows.scrub();
+    await scrubbed(rows);
   } finally {
     rows.close();
+  }
+};
+
+const SCRUB_AGAIN_MS = 100;
+const SCRUBBED_AGAIN = 5;
+
+/** When this resolves no file of the read models holds what was taken out of them. */
+const scrubbed = async (rows: Rows): Promise<void> => {
+  for (let left = SCRUBBED_AGAIN; !rows.scrub(); left -= 1) {
+    if (left === 0)
+      throw new CommandFailed(
+        'the keys are destroyed, and the write-ahead log of the read models, which still holds what was opened with them, is in use: stop who reads it, and call again',
+      );
+    await passed(SCRUB_AGAIN_MS);
   }
 };
 

@@ -1,10 +1,10 @@
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { map, takeWhile } from 'rxjs';
-import { LogInUse, lockFile } from '../adapters/event-store/sqlite.ts';
 import { type Comparison, compareRows, type RowDifference, standingOf } from '../adapters/rows/compare.ts';
-import { nextRowsOf, removeRows, withNextRows } from '../adapters/rows/next.ts';
+import { nextRowsOf, withNextRows } from '../adapters/rows/next.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
+import { LogInUse, lockFile, removeDatabase } from '../adapters/sqlite-file.ts';
 import type { Config } from '../config.ts';
 import type { EventStore, Page } from '../domain/ports/event-store.ts';
 import { projectionsOver } from '../projections/all.ts';
@@ -13,10 +13,8 @@ import type { Projection } from '../projections/projection.ts';
 import { runProjections } from '../projections/runner.ts';
 import { nothingOpened } from '../serve/opened.ts';
 import { openToReadWithKeys, readModelsOf } from '../serve/store.ts';
-import { showCatchUp } from './catch-up.ts';
 import { CommandFailed } from './command-failed.ts';
-import type { ImportOutput } from './import-devices.ts';
-import { type Say, sayTo } from './progress.ts';
+import { type Output, type Say, sayTo, showCatchUp } from './output.ts';
 import { allCommitted } from './rebuild.ts';
 
 // So many rows of a table are named.
@@ -27,7 +25,7 @@ const MOST_NAMED = 20;
  * the same position. `switchOver`: what was built takes the place of the others, now or, while an engine runs, at its next start. Fails
  * when rows differ, also when it has switched.
  */
-export const rebuildShadow = async (config: Config, { switchOver }: { switchOver: boolean }, output: ImportOutput): Promise<void> => {
+export const rebuildShadow = async (config: Config, { switchOver }: { switchOver: boolean }, output: Output): Promise<void> => {
   const opened = nothingOpened();
   const inUse = readModelsOf(config);
   const file = `${inUse}.shadow`;
@@ -37,8 +35,8 @@ export const rebuildShadow = async (config: Config, { switchOver }: { switchOver
   try {
     const { store, sealer } = await openToReadWithKeys(config, opened);
     opened.keep(lockFile(file));
-    opened.atEnd(() => removeRows(file));
-    removeRows(file);
+    opened.atEnd(() => removeDatabase(file));
+    removeDatabase(file);
     const projections = projectionsOver(sealer);
     const began = performance.now();
     const building = { store, file, projections, output };
@@ -63,7 +61,7 @@ interface Building {
   store: EventStore;
   file: string;
   projections: readonly Projection[];
-  output: ImportOutput;
+  output: Output;
 }
 
 /** Goes on where the file stands. */

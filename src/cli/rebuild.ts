@@ -1,26 +1,24 @@
 import { lastValueFrom } from 'rxjs';
-import { lockFile } from '../adapters/event-store/sqlite.ts';
-import { nextRowsOf, removeRows } from '../adapters/rows/next.ts';
+import { nextRowsOf } from '../adapters/rows/next.ts';
 import { sqliteRows } from '../adapters/rows/sqlite.ts';
+import { lockFile, removeDatabase } from '../adapters/sqlite-file.ts';
 import type { Config } from '../config.ts';
 import { projectionsOver } from '../projections/all.ts';
 import { tellCatchUp } from '../projections/catch-up.ts';
 import { type Projections, runProjections } from '../projections/runner.ts';
 import { nothingOpened } from '../serve/opened.ts';
 import { openLogWithKeys, readModelsOf } from '../serve/store.ts';
-import { showCatchUp } from './catch-up.ts';
-import type { ImportOutput } from './import-devices.ts';
-import { sayTo } from './progress.ts';
+import { type Output, sayTo, showCatchUp } from './output.ts';
 
 /** Builds all read models of this node again from the log, while no engine runs on the data directory. */
-export const rebuild = async (config: Config, output: ImportOutput): Promise<void> => {
+export const rebuild = async (config: Config, output: Output): Promise<void> => {
   const opened = nothingOpened();
   try {
     const file = readModelsOf(config);
     // A log in a file has a lock of its own.
     if (config.store.kind === 'kurrentdb') opened.keep(lockFile(file));
     const { store, sealer } = await openLogWithKeys(config, opened);
-    for (const stale of [file, nextRowsOf(file)]) removeRows(stale);
+    for (const stale of [file, nextRowsOf(file)]) removeDatabase(stale);
     const rows = opened.keep(sqliteRows(file));
     const head = await store.head();
     const began = performance.now();

@@ -1,12 +1,11 @@
 import * as z from 'zod';
 import type { Config } from '../config.ts';
-import type { StoredEvent } from '../domain/ports/event-store.ts';
+import type { EventStore, StoredEvent } from '../domain/ports/event-store.ts';
 import { type Json, makeReplay, type Replay } from '../domain/replay.ts';
 import { CommandFailed } from './command-failed.ts';
 import { line, readHistory } from './history.ts';
-import type { ImportOutput } from './import-devices.ts';
 import { openToRead } from './log.ts';
-import { progressOf } from './progress.ts';
+import { type Output, progressOf, type Tell } from './output.ts';
 
 const PAGE = 1000;
 
@@ -21,12 +20,12 @@ export interface ReplayOf {
  * Folds the facts of the log through the deciders that took them there, and prints what each of them changed, also while an engine runs. What is
  * personal stays sealed. `json`: a line for each fact, with the state of its stream after it.
  */
-export const replay = async (config: Config, { consentId, until, json }: ReplayOf, output: ImportOutput): Promise<void> => {
+export const replay = async (config: Config, { consentId, until, json }: ReplayOf, output: Output): Promise<void> => {
   const end = endOf(until);
   const { print, progress } = output;
   const played = makeReplay();
   const play = json ? playAsJson : playForPeople;
-  const facts = consentId === null ? wholeLog(config, end.position, output) : storyOf(config, consentId);
+  const facts = consentId === null ? wholeLog(config, end, output) : storyOf(config, consentId, output);
   let count = 0;
   for await (const event of facts) {
     if (end.isBefore(event)) break;
@@ -38,15 +37,14 @@ export const replay = async (config: Config, { consentId, until, json }: ReplayO
   if (!json) print(`${count} facts`);
 };
 
-async function* storyOf(config: Config, consentId: string): AsyncGenerator<StoredEvent, undefined> {
-  yield* await readHistory(config, consentId);
+async function* storyOf(config: Config, consentId: string, output: Output): AsyncGenerator<StoredEvent, undefined> {
+  yield* await readHistory(config, consentId, tellerTo(output));
 }
 
-async function* wholeLog(config: Config, end: number, output: ImportOutput): AsyncGenerator<StoredEvent, undefined> {
+async function* wholeLog(config: Config, end: End, output: Output): AsyncGenerator<StoredEvent, undefined> {
   const log = await openToRead(config);
   try {
-    // Facts alone go to standard output, so that without a terminal nothing tells how far it is.
-    const tell = output.progress === null ? () => undefined : progressOf('replayed', Math.min(end, await log.head()), output);
+    const tell = tellerTo(output)('replayed', await end.last(log));
     let events = 0;
     for (let at = 0; ; ) {
       const page = await log.readAll(at, PAGE);
@@ -65,19 +63,42 @@ async function* wholeLog(config: Config, end: number, output: ImportOutput): Asy
 
 const instant = z.iso.datetime({ offset: true });
 
-/** Where a replay ends: the last position that may be played, as far as that is known, and the first fact that is not. */
+/** Facts alone go to standard output, so that without a terminal nothing tells how far it is. */
+const tellerTo =
+  (output: Output) =>
+  (what: string, total: number): Tell =>
+    output.progress === null ? () => undefined : progressOf(what, total, output);
+
+/** Where a replay ends: the first fact that is not played. */
 interface End {
-  position: number;
+  /** The position of the last fact before it. In a cluster whose clocks went back it may be that of a later one. */
+  last(log: EventStore): Promise<number>;
   isBefore(event: StoredEvent): boolean;
 }
 
 /** The clocks of a cluster's leaders may differ: the first fact that was recorded after the moment ends it. */
 const endOf = (until: string | null): End => {
-  if (until === null) return { position: Number.POSITIVE_INFINITY, isBefore: () => false };
-  if (/^\d{1,15}$/.test(until)) return { position: Number(until), isBefore: ({ position }) => position > Number(until) };
+  if (until === null) return { last: (log) => log.head(), isBefore: () => false };
+  if (/^\d{1,15}$/.test(until)) {
+    const end = Number(until);
+    return { last: async (log) => Math.min(end, await log.head()), isBefore: ({ position }) => position > end };
+  }
   if (!instant.safeParse(until).success)
     throw new CommandFailed(`--until ${until}: expected a position, or a moment such as 2026-11-23T12:00:00Z`);
-  return { position: Number.POSITIVE_INFINITY, isBefore: ({ recordedAt }) => recordedAt > Date.parse(until) };
+  const moment = Date.parse(until);
+  return { last: (log) => lastAt(log, moment), isBefore: ({ recordedAt }) => recordedAt > moment };
+};
+
+const lastAt = async (log: EventStore, moment: number): Promise<number> => {
+  let [early, end] = [0, await log.head()];
+  // Everything up to `early` was recorded by then, and nothing behind `end`.
+  while (early < end) {
+    const middle = Math.floor((early + end) / 2);
+    const [event] = await log.readAll(middle, 1);
+    if (event !== undefined && event.recordedAt <= moment) early = event.position;
+    else end = middle;
+  }
+  return early;
 };
 
 function* playAsJson(played: Replay, event: StoredEvent): Generator<string> {

@@ -4,9 +4,8 @@ import { dirname, join } from 'node:path';
 import { copyDurably } from '../adapters/durable-files.ts';
 import { sqliteEventReader } from '../adapters/event-store/sqlite.ts';
 import { CommandFailed } from './command-failed.ts';
-import type { ImportOutput } from './import-devices.ts';
 import { bytesIn, checkedManifest, isUncompared, type Manifest } from './manifest.ts';
-import { progressOf, progressOfBytes, type Say, sayTo } from './progress.ts';
+import { type Output, progressOf, progressOfBytes, type Say, sayTo } from './output.ts';
 import { verifyLog } from './verify-sources.ts';
 
 const PAGE = 1000;
@@ -15,7 +14,7 @@ const PAGE = 1000;
  * Makes a data directory from a backup, once every file of it is what was backed up and the log in it is whole. Nothing is written where that
  * is not so, nor over anything.
  */
-export const restore = async ({ folder, dataDir }: { folder: string; dataDir: string }, output: ImportOutput): Promise<void> => {
+export const restore = async ({ folder, dataDir }: { folder: string; dataDir: string }, output: Output): Promise<void> => {
   if (existsSync(dataDir) && readdirSync(dataDir).length > 0) throw new CommandFailed(`${dataDir} is not empty`);
   const manifest = await checkedManifest(folder, output);
   const { head, files, masterKey, logKey } = manifest;
@@ -41,7 +40,7 @@ export const restore = async ({ folder, dataDir }: { folder: string; dataDir: st
 };
 
 /** Refuses a log that is not whole: it ends elsewhere, has a gap, or is not the one that its checkpoints are about. */
-const checkLog = async (file: string, { head, logKey }: Manifest, output: ImportOutput): Promise<void> => {
+const checkLog = async (file: string, { head, logKey }: Manifest, output: Output): Promise<void> => {
   const tell = output.progress === null ? () => undefined : progressOf('verified', head ?? 0, output);
   const end = logKey === null ? await endOfWhole(file, tell) : await endOfProven(file, logKey, { tell, say: sayTo(output) });
   if (end !== head) throw new CommandFailed(`the log of the backup ends at ${end}, not at ${head}`);

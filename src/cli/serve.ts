@@ -5,14 +5,20 @@ import { banner } from './banner.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** Serves until a signal comes, or until the engine cannot go on. A second signal stops at once; SIGUSR2 publishes new signing keys. */
+/**
+ * Serves until a signal comes, or until the engine cannot go on. A second signal stops at once, and so does one that comes before anything is
+ * served; SIGUSR2 publishes new signing keys.
+ */
 export const serveUntilStopped = async (config: Config, onCatchUp?: (progress: CatchUp) => void): Promise<void> => {
+  // Nobody is served yet, and whatever was begun bears a kill -9: it ends as it is.
+  let stop: () => void = () => process.exit();
+  for (const signal of SIGNALS) process.on(signal, () => stop());
   const serving = await serve(config, { say: console.log, onCatchUp });
   const rotate = () =>
     serving.engine.rotateSigningKeys({ kind: 'operator', id: 'signal' }).catch((error) => console.error('countersign:', error));
   process.on('SIGUSR2', rotate);
   const stopped = new Promise<void>((resolve) => {
-    for (const signal of SIGNALS) process.once(signal, () => resolve());
+    stop = resolve;
   });
   // Whoever reads that it serves may stop it at once.
   console.log(banner(config, serving));
@@ -22,7 +28,7 @@ export const serveUntilStopped = async (config: Config, onCatchUp?: (progress: C
     console.error('countersign: the engine cannot go on and stops', error);
     process.exit(1);
   }
-  for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
+  stop = () => process.exit(1);
   process.off('SIGUSR2', rotate);
   await serving.close();
 };

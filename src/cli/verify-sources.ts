@@ -40,9 +40,10 @@ export const verifyLog = async (file: string, trust: BundleTrust, keysPath: stri
 };
 
 const keyFrom = (keys: KeysOfLog | null, evidence: ReturnType<typeof openEvidence>): string => {
+  // The one that the tree names goes first: a file of keys may hold that of a log which was there before.
+  if (evidence?.key != null) return evidence.key;
   const origin = evidence?.origin;
   if (keys?.logKey != null && origin != null) return logSigner(origin, keys.logKey).verifierKey.text;
-  if (evidence?.key != null) return evidence.key;
   throw new CommandFailed('--key is needed: the key of the log, as /tlog/key says it');
 };
 

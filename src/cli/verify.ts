@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config.ts';
-import { COSIGNATURE, NOTE, parseVerifierKey, type SignatureType } from '../evidence/note-key.ts';
-import type { Doubt, Report } from '../evidence/verify.ts';
+import { COSIGNATURE, NOTE, parseVerifierKey, type SignatureType, type VerifierKey } from '../evidence/note-key.ts';
 import type { BundleTrust } from '../evidence/verify-bundle.ts';
 import { CommandFailed } from './command-failed.ts';
-import type { ImportOutput } from './import-devices.ts';
-import { progressOf } from './progress.ts';
+import { type Output, progressOf, type Tell } from './output.ts';
+import { linesOf, linesOfReceipt } from './verify-lines.ts';
+import { type GivenReceipt, openReceipt, verifyReceipt } from './verify-receipt.ts';
 import { openSource, verifyLines, verifyLog } from './verify-sources.ts';
 import { type Verified, verifyCluster, type Watching } from './verify-store.ts';
 
@@ -21,20 +21,25 @@ export interface VerifyOf {
   quorum: number | null;
   /** A directory of keys, or the file of a master key. */
   keys: string | null;
+  /** The file of the receipt that a `.tlog-proof` belongs to. */
+  receipt?: string | undefined;
+  /** The file of the JWKS of who issued a receipt. */
+  jwks?: string | undefined;
   json: boolean;
   /** A consent whose facts are listed. */
   consentId: string | null;
 }
 
-const MOST_PRINTED = 20;
-
-/** Verifies a log or a bundle, without any server, and says what it found. Whether nothing is in doubt. */
-export const verify = async (of: VerifyOf, output: ImportOutput): Promise<boolean> => {
+/** Verifies a log, a bundle or a consent receipt, without any server, and says what it found. Whether nothing is in doubt. */
+export const verify = async (of: VerifyOf, output: Output): Promise<boolean> => {
   const trust = { key: of.key, witnesses: of.witnesses, quorum: quorumOf(of), kept: of.checkpoints.map(keptIn) };
-  if (of.key !== null) mustBeKey(of.key, NOTE);
-  for (const key of of.witnesses) mustBeKey(key, COSIGNATURE);
+  const log = of.key === null ? null : keyIn(of.key, NOTE);
+  const witnesses = of.witnesses.map((one) => keyIn(one, COSIGNATURE));
+  const receipt = typeof of.source === 'string' ? openReceipt(of.source, of.receipt) : null;
+  if (receipt !== null) return verifyOne(receipt, { log, witnesses, quorum: trust.quorum }, of, output);
+  if (of.jwks !== undefined || of.receipt !== undefined) throw new CommandFailed('--jwks and --receipt go with a consent receipt');
   const told: string[] = [];
-  let tell: ReturnType<typeof progressOf> | null = null;
+  let tell: Tell | null = null;
   const watching = {
     progress(done: number, total: number, facts?: number) {
       tell ??= progressOf('verified', total, { ...output, print: console.error });
@@ -48,9 +53,25 @@ export const verify = async (of: VerifyOf, output: ImportOutput): Promise<boolea
   const { report, key } = verified;
   if (of.json)
     output.print(JSON.stringify({ ...report, key, keyGiven: of.key !== null, ...(of.consentId !== null && { timeline: told }) }));
-  else for (const line of [...linesOf(verified, of), ...told]) output.print(line);
+  else for (const line of [...linesOf(verified, of.key), ...told]) output.print(line);
   if (report.verdict === 'no doubt' && of.consentId !== null && told.length === 0)
     throw new CommandFailed(`there is nothing of a consent ${of.consentId} in it`);
+  return report.verdict === 'no doubt';
+};
+
+const verifyOne = async (
+  receipt: GivenReceipt,
+  { log, ...trust }: { log: VerifierKey | null; witnesses: readonly VerifierKey[]; quorum: number },
+  { jwks, keys, consentId, checkpoints, json }: VerifyOf,
+  { print }: Output,
+): Promise<boolean> => {
+  if (keys !== null || consentId !== null || checkpoints.length > 0)
+    throw new CommandFailed('a receipt is of one fact: --keys, --consent and --checkpoint go with logs and bundles');
+  if (log === null) throw new CommandFailed('--key is needed: the key of the log, as /tlog/key says it');
+  if (jwks === undefined) throw new CommandFailed('--jwks is needed: the public keys of who issued the receipt, as jwks_uri says them');
+  const report = await verifyReceipt(receipt, { ...trust, log, jwks });
+  if (json) print(JSON.stringify({ ...report, key: log.text, keyGiven: true }));
+  else for (const line of linesOfReceipt(report, log.text)) print(line);
   return report.verdict === 'no doubt';
 };
 
@@ -77,9 +98,9 @@ const keptIn = (file: string) => {
   }
 };
 
-const mustBeKey = (key: string, type: SignatureType) => {
+const keyIn = (key: string, type: SignatureType): VerifierKey => {
   try {
-    parseVerifierKey(key, type);
+    return parseVerifierKey(key, type);
   } catch (cause) {
     const whose = type === NOTE ? 'a log' : 'a witness';
     throw new CommandFailed(`${key} is no key of ${whose}: name, id in hex and base64, joined by plus signs`, { cause });
@@ -96,36 +117,3 @@ interface Listed {
 }
 const lineOf = (index: number, { stream, revision, recordedAt, type, actor }: Listed): string =>
   `${index}  ${new Date(recordedAt).toISOString()}  ${type}  ${actor.kind} ${actor.id}  ${stream} ${revision}`;
-
-const count = (number: number, one: string, more = `${one}s`): string => `${number.toLocaleString('en')} ${number === 1 ? one : more}`;
-
-const linesOf = ({ report, key }: Verified, { key: given }: VerifyOf): string[] => [
-  verdictOf(report),
-  ...report.doubts.slice(0, MOST_PRINTED).map(doubtLine),
-  ...(report.doubtCount > MOST_PRINTED ? [`  and ${count(report.doubtCount - MOST_PRINTED, 'more')}`.replace('mores', 'more')] : []),
-  ...report.checkpoints.map(
-    ({ from, size, cosignatures }) =>
-      `  agrees with the checkpoint of ${count(size, 'fact')} from ${from}, ${count(cosignatures, 'cosignature')}`,
-  ),
-  ...(report.uncovered > 0 ? [`  ${count(report.uncovered, 'fact')} behind all checkpoints`] : []),
-  `  ${count(report.tokens, 'access token')}, ${count(report.signatures, 'signature')} of devices verified`,
-  `  sealed parts: ${sealedOf(report)}`,
-  ...(!report.replayed ? ['  the rules were not replayed: what came before is not there'] : []),
-  given === null ? `  the key came with the facts; compare it with one from elsewhere: ${key}` : `  the log is ${key}`,
-];
-
-const verdictOf = ({ verdict, facts, streams, doubtCount, first }: Report): string => {
-  const what = `${count(facts, 'fact')} of ${count(streams, 'stream')}`;
-  if (verdict === 'no doubt') return `no doubt: ${what}`;
-  return `DOUBT: ${count(doubtCount, 'doubt')} in ${what}${first === null ? '' : `, the first at or behind fact ${first}`}`;
-};
-
-const doubtLine = ({ rule, index, stream, revision, id, text }: Doubt): string => {
-  const where = index === null ? '' : ` fact ${index}`;
-  return `  ${rule}${where}${stream === null ? '' : `, ${stream} revision ${revision}, event ${id}`}: ${text}`;
-};
-
-const sealedOf = ({ sealed: { opened, sealed, erased, removed } }: Report): string =>
-  [`${opened} opened`, `${sealed} sealed`, `${erased} erased`, ...(removed > 0 ? [`${removed} taken away after an erasure`] : [])].join(
-    ', ',
-  );

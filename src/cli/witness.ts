@@ -1,14 +1,18 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { systemClock } from '../adapters/clock.ts';
 import { noteKeyFile } from '../adapters/evidence/note-key-file.ts';
-import { witnessRecords } from '../adapters/evidence/witness-records.ts';
+import { RecordsGone, type WitnessRecords, witnessRecords } from '../adapters/evidence/witness-records.ts';
 import { type Told, witnessServer } from '../adapters/evidence/witness-server.ts';
 import { Malformed } from '../evidence/malformed.ts';
-import { COSIGNATURE, isKeyName, NOTE, parseVerifierKey, witnessSigner } from '../evidence/note-key.ts';
+import { COSIGNATURE, isKeyName, NOTE, type NoteSigner, parseVerifierKey, witnessSigner } from '../evidence/note-key.ts';
 import { CommandFailed } from './command-failed.ts';
+
+// At the end a request that is under way has this long to finish, and who has sent nothing no longer.
+const BUSY_MS = 5000;
 
 /** What a witness is started with. */
 export interface WitnessOptions {
@@ -39,27 +43,56 @@ export const witness = async (
   if (keys.length === 0) throw new CommandFailed('a witness needs the key of a log: --log <name+id+key>');
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) throw new CommandFailed('a port is a number up to 65535');
   const file = join(directory, 'witness.key');
-  if (!existsSync(file) && (name === undefined || !isKeyName(name)))
+  const isNew = !existsSync(file);
+  if (isNew && (name === undefined || !isKeyName(name)))
     throw new CommandFailed('a new witness needs a name without spaces and plus, best that of its address: --name witness.example.com');
+  // Before the key is made: whoever finds that finds what it has cosigned.
+  const records = recordsIn(directory, isNew);
+  try {
+    const signer = signerIn(file, name);
+    const server = witnessServer({ logs: keys, records, signer }, tell).listen(port, host);
+    return await answering(server, signer, records);
+  } catch (error) {
+    records.close();
+    throw error;
+  }
+};
+
+const recordsIn = (directory: string, isNew: boolean): WitnessRecords => {
+  mkdirSync(directory, { recursive: true });
+  try {
+    return witnessRecords(join(directory, 'witness.sqlite'), isNew);
+  } catch (cause) {
+    if (!(cause instanceof RecordsGone)) throw cause;
+    throw new CommandFailed(
+      `witness.sqlite in ${directory} is gone, and with it what this witness has cosigned: put it back, or begin a new witness in another directory`,
+      { cause },
+    );
+  }
+};
+
+const signerIn = (file: string, name: string | undefined): NoteSigner => {
   const key = ofForm(`${file} holds no key of a witness`, () => noteKeyFile(file, { name: name ?? '', type: COSIGNATURE }));
   if (name !== undefined && key.name !== name) throw new CommandFailed(`the key in ${file} is of the witness ${key.name}, not of ${name}`);
-  const records = witnessRecords(join(directory, 'witness.sqlite'));
-  const signer = witnessSigner(key.name, key.privateKey, systemClock);
-  const server = witnessServer({ logs: keys, records, signer }, tell).listen(port, host);
+  return witnessSigner(key.name, key.privateKey, systemClock);
+};
+
+const answering = async (server: Server, signer: NoteSigner, records: WitnessRecords): Promise<Witnessing> => {
   try {
     await once(server, 'listening');
   } catch (error) {
-    records.close();
     throw new CommandFailed(`the witness cannot listen: ${(error as Error).message}`);
   }
-  const { address, family, port: bound } = server.address() as AddressInfo;
+  const { address, family, port } = server.address() as AddressInfo;
   return {
     verifierKey: signer.verifierKey.text,
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`,
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     async close() {
       const closed = once(server, 'close');
       server.close();
+      const late = setTimeout(() => server.closeAllConnections(), BUSY_MS).unref();
       await closed;
+      clearTimeout(late);
       records.close();
     },
   };

@@ -21,11 +21,14 @@ const HEADER = 'c2sp.org/tlog-proof@v1\n';
 export const proofText = ({ index, proof, checkpoint, extra = null }: Proof): string =>
   `${HEADER}${extra === null ? '' : `extra ${extra.toString('base64')}\n`}index ${index}\n${hashLines(proof)}\n${checkpoint}`;
 
+/** Whether a text is to be a proof. */
+export const isProof = (text: string): boolean => text.startsWith(HEADER);
+
 const SHAPE = /^(?:extra (?<extra>\S*)\n)?index (?<index>\S+)\n(?<proof>(?:\S+\n)*)\n(?<checkpoint>.+)$/s;
 
 /** Reads a proof; nothing of it is verified. */
 export const parseProof = (text: string): Required<Proof> => {
-  const found = text.startsWith(HEADER) ? SHAPE.exec(text.slice(HEADER.length))?.groups : undefined;
+  const found = isProof(text) ? SHAPE.exec(text.slice(HEADER.length))?.groups : undefined;
   if (found === undefined) throw new Malformed('a proof is its header, an index, hashes, an empty line and a checkpoint');
   const { extra, index = '', proof = '', checkpoint = '' } = found;
   return {

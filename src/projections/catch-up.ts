@@ -21,7 +21,7 @@ export const tellCatchUp = (projections: Projections, head: number, tell: (progr
     next(page) {
       events += page.events.length;
       const now = performance.now();
-      if (now - told < TELL_MS) return;
+      if (page.position >= head || now - told < TELL_MS) return;
       told = now;
       tell(progressAt(page.position));
     },
@@ -33,7 +33,7 @@ export const tellCatchUp = (projections: Projections, head: number, tell: (progr
     return { done, total: head, eventsPerSecond: Math.round(events / seconds), secondsLeft: Math.max(0, Math.round(seconds * share)) };
   };
   projections.caughtUp
-    .then(() => told > began && tell(progressAt(projections.position())))
+    .then(() => performance.now() - began >= TELL_MS && tell(progressAt(projections.position())))
     .catch(() => undefined)
     .finally(() => telling.unsubscribe());
 };

@@ -36,7 +36,7 @@ interface Kept {
   log: EventStore;
   master: Buffer;
   /** What nodes share; without it the chain of checkpoints is in the file of the evidence log. */
-  shared?: { records: SharedRecords; onDuty: Observable<boolean> };
+  shared?: { records: SharedRecords; onDuty: Observable<boolean>; leaveDuty(): void };
 }
 
 /**
@@ -56,14 +56,16 @@ export const openEvidence = async (config: Config, { opened, owner, onFault }: O
     const records: CheckpointRecords = shared?.records ?? inFile;
     const chain = chainIn(records, signer.verifierKey);
     await checkLog((await chain.newest())?.standing ?? null, { tiles, store: log });
-    await inFile.write(keyRecordOf(origin), signer.verifierKey.text, -1);
+    inFile.keep(keyRecordOf(origin), { text: signer.verifierKey.text, revision: 0 });
     const onContradiction = (said: Contradiction | null) => inFile.keep(CONTRADICTION, contradictionText(said));
     onContradiction(null);
     const keeper = keepEvidence({
       ...{ store: log, tiles, chain, signer, checkpointMs, onContradiction, onFault },
-      onDuty: shared?.onDuty,
       witnesses: witnessesIn(config, onFault),
-      ...(shared !== undefined && { onStanding: (standing) => inFile.keep(recordOf(origin), standing) }),
+      ...(shared !== undefined && {
+        ...{ onDuty: shared.onDuty, onHalt: shared.leaveDuty },
+        onStanding: (standing) => inFile.keep(recordOf(origin), standing),
+      }),
     });
     opened.atEnd(keeper.stop);
   }

@@ -2,7 +2,7 @@ import type { Server as HttpServer, RequestListener, ServerOptions } from 'node:
 import { createServer, type Server } from 'node:https';
 import { Server as NetServer } from 'node:net';
 import { mutualServer, serverOptions } from '../adapters/tls/servers.ts';
-import type { Config } from '../config.ts';
+import { type Config, ConfigError } from '../config.ts';
 import type { Opened } from './opened.ts';
 import type { Tls } from './tls.ts';
 
@@ -30,9 +30,11 @@ export const listen = async (servers: readonly [Server | HttpServer, number][], 
   opened.atEnd(() => Promise.all(listening.map(closed)));
   for (const [server, port] of servers) {
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      // A port that others listen at, or an address that is not there, is for the operator to mend.
+      const fail = (error: Error) => reject(new ConfigError([error.message]));
+      server.once('error', fail);
       server.listen(port, host, () => {
-        server.off('error', reject);
+        server.off('error', fail);
         resolve();
       });
     });

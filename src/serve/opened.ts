@@ -4,6 +4,7 @@ export interface Opened {
   keep<T extends { close(): unknown }>(resource: T): T;
   /** Does this at the end. */
   atEnd(close: () => unknown): void;
+  /** Closes all of it, also where some cannot be closed: rejects with the first failure then. */
   closeAll(): Promise<void>;
 }
 
@@ -17,7 +18,14 @@ export const nothingOpened = (): Opened => {
     },
     atEnd: (close) => void closers.push(close),
     async closeAll() {
-      for (const close of closers.splice(0).reverse()) await close();
+      const failures: unknown[] = [];
+      for (const close of closers.splice(0).reverse())
+        try {
+          await close();
+        } catch (failure) {
+          failures.push(failure);
+        }
+      if (failures.length > 0) throw failures[0];
     },
   };
 };

@@ -34,6 +34,8 @@ export interface Opening {
   owner?: Owner | undefined;
   /** Is told of every commit of the log file. */
   onCommit?: Committed;
+  /** Is waited for as soon as no other process can be at work on the data directory. What comes then may wait for a cluster. */
+  onLocked?: () => Promise<void>;
 }
 
 /** Opens the adapters that the settings name, in order: the log first, for it says whether another process is at work here. */

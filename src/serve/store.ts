@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { BehaviorSubject, defer, of } from 'rxjs';
 import { systemClock, systemIds } from '../adapters/clock.ts';
 import { bounded } from '../adapters/event-store/bounded.ts';
-import { lockFile, sqliteEventReader, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
+import { sqliteEventReader, sqliteEventStore } from '../adapters/event-store/sqlite.ts';
 import { sharedEventStore } from '../adapters/event-store/sqlite-shared.ts';
 import { masterKey } from '../adapters/keys/master-key.ts';
 import { psuKeys } from '../adapters/keys/psu-keys.ts';
@@ -17,6 +17,7 @@ import { isMasterOf } from '../adapters/shared/master-mark.ts';
 import { sharedPrivateKeys } from '../adapters/shared/private-keys.ts';
 import { sharedPsuKeys } from '../adapters/shared/psu-keys.ts';
 import type { SharedRecords } from '../adapters/shared/records.ts';
+import { lockFile } from '../adapters/sqlite-file.ts';
 import { type Config, ConfigError } from '../config.ts';
 import { families } from '../domain/catalogue.ts';
 import type { EventStore } from '../domain/ports/event-store.ts';
@@ -38,6 +39,7 @@ export const openStore = (config: Config, opening: Opening): Promise<OfStore> =>
 const inFiles = async (config: Config, opening: Opening): Promise<OfStore> => {
   const { opened, owner } = opening;
   const log = openLog(config, opening);
+  await opening.onLocked?.();
   const store = bounded(log, { most: config.limits.appends });
   const master = masterKeyOf(config);
   return {
@@ -70,12 +72,14 @@ const openLog = ({ dataDir, archive }: Config, { opened, owner, onCommit, onFaul
 const inCluster = async (config: Config, opening: Opening): Promise<OfStore> => {
   const { opened, onFault } = opening;
   opened.keep(lockFile(readModelsOf(config)));
+  await opening.onLocked?.();
   const master = masterKeyOf(config);
   const cluster = opened.keep(await openCluster(config));
   const { records, news } = cluster;
 
   let duty: Duty | undefined;
   opened.atEnd(() => duty?.close());
+  let hasLeft = false;
   // For who watches without asking for it.
   const isOnDuty = new BehaviorSubject(false);
   const begin = () => {
@@ -88,16 +92,20 @@ const inCluster = async (config: Config, opening: Opening): Promise<OfStore> => 
   await checkMaster(cluster, master);
   // Asked for when the engine can do what is due: a node that still catches up leaves it to the others.
   const onDuty = defer(() => {
-    duty ??= begin();
-    return duty.onDuty;
+    if (!hasLeft) duty ??= begin();
+    return duty?.onDuty ?? isOnDuty;
   });
+  const leaveDuty = () => {
+    hasLeft = true;
+    void duty?.close();
+  };
   return {
     ...keysInCluster(cluster, master, (error) => onFault('signing keys', error)),
     limits,
-    evidence: await openEvidence(config, opening, { log: cluster.store, master, shared: { records, onDuty: isOnDuty } }),
+    evidence: await openEvidence(config, opening, { log: cluster.store, master, shared: { records, onDuty: isOnDuty, leaveDuty } }),
     onDuty,
     takesWrites: () => duty?.isWell() ?? true,
-    leaveDuty: () => void duty?.close(),
+    leaveDuty,
   };
 };
 

@@ -6,13 +6,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from '@jest/globals';
 import { Observable } from 'rxjs';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
-import { LogInUse, sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
+import { sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
 import { ArchiveMissing, archiveFileOf } from '../../src/adapters/event-store/sqlite-archive.ts';
 import { masterKey } from '../../src/adapters/keys/master-key.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
+import { LogInUse } from '../../src/adapters/sqlite-file.ts';
 import { archive } from '../../src/cli/archive.ts';
-import { bar } from '../../src/cli/catch-up.ts';
 import { allCommitted, rebuild } from '../../src/cli/rebuild.ts';
 import { loadConfig } from '../../src/config.ts';
 import type { Page } from '../../src/domain/ports/event-store.ts';
@@ -250,11 +250,5 @@ describe('a node that is behind its log', () => {
     const { serving } = await starting;
     expect(await listens()).toBe(true);
     await serving.close();
-  });
-
-  test('shows how far it is', () => {
-    const shown = bar({ done: 500_000, total: 1_000_000, eventsPerSecond: 100_000, secondsLeft: 5 });
-    expect(shown).toContain(`${'█'.repeat(15)}${'░'.repeat(15)} 50 %, 500,000 of 1,000,000, 100,000 events/s, 5 s left`);
-    expect(bar({ done: 0, total: 0, eventsPerSecond: 0, secondsLeft: 0 })).toContain('100 %');
   });
 });

@@ -2,11 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { systemClock } from '../../src/adapters/clock.ts';
 import { sqliteEventReader, sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
 import { archiveFileOf } from '../../src/adapters/event-store/sqlite-archive.ts';
 import { EvidenceDiffers } from '../../src/adapters/evidence/evidence-differs.ts';
+import { logKeyIn } from '../../src/adapters/evidence/log-key.ts';
 import { masterKey } from '../../src/adapters/keys/master-key.ts';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { archive } from '../../src/cli/archive.ts';
@@ -134,6 +135,33 @@ describe('countersign backup and restore', () => {
     }
   });
 
+  test('have every key that the log needs, also of a PSU who is erased while it is copied, and hold up no erasure', async () => {
+    const { config, file, sealer } = await emptyLog();
+    const store = sqliteEventStore(file);
+    await writeHistory(store, { ceremonies: 3, seed: 5, sealer });
+    await store.close();
+    const log = new DatabaseSync(file);
+    log.exec('create table large (x); insert into large values (zeroblob(20000000))');
+    log.close();
+    let erased: Promise<void> | undefined;
+    // Every step of a copy is told, so that something can be done right then.
+    let now = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => (now += 1000));
+    const folder = newPlace();
+    const progress = () => {
+      erased ??= sealer.erase('psu-0');
+    };
+    await backup(config, { folder, withMasterKey: false }, { print: () => undefined, progress });
+    clock.mockRestore();
+    await erased;
+    expect(erased).toBeDefined();
+    const keys = psuKeys(join(folder, 'keys', 'psu-keys.sqlite'), masterKey(config.keys.masterFile, { create: false }));
+    const sealed = (await everything(folder)).flatMap((event) => decode(event).sealed ?? []);
+    expect(sealed.some(({ psuId }) => psuId === 'psu-0')).toBe(true);
+    for (const one of sealed) expect(typeof keys.open(one)).toBe('string');
+    keys.close();
+  });
+
   test('leave out what else is in the folder of keys: nothing says that it is sealed', async () => {
     const { config } = await setUp();
     const inKeys = (name: string) => join(config.dataDir, 'keys', name);
@@ -223,9 +251,28 @@ describe('a backup with an evidence log', () => {
     for (const config of [after, before]) expect(existsSync(await putBack((await backUp(config)).folder))).toBe(true);
   });
 
+  test('is verified with the key that the log names, where one of another log is among the keys', async () => {
+    const pem = join(temporaryFolder(), 'log-key.pem');
+    writeFileSync(pem, generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    const { config, serving } = await served({ COUNTERSIGN_EVIDENCE_CHECKPOINT_MS: '100', COUNTERSIGN_EVIDENCE_KEY_FILE: pem });
+    await serving.close();
+    logKeyIn(join(config.dataDir, 'keys', 'evidence.key'), masterKey(config.keys.masterFile, { create: false }));
+    const { folder, manifest } = await backUp({ ...config, evidence: { ...config.evidence, keyFile: null } }, { withMasterKey: true });
+    const trust = { key: null, witnesses: [], quorum: 0, kept: [] };
+    for (const dataDir of [config.dataDir, await putBack(folder)]) {
+      const watching = { progress: () => undefined, fact: () => undefined };
+      const { report, key } = await verifyLog(join(dataDir, 'log.sqlite'), trust, join(folder, 'keys'), watching);
+      expect([report.doubts, key]).toEqual([[], manifest.logKey]);
+    }
+  });
+
   test('says in the backup, and where it is put back, that its log is not compared: its key cannot be opened', async () => {
     const { config, serving } = await served({ COUNTERSIGN_EVIDENCE_CHECKPOINT_MS: '100' });
     await serving.close();
+    // As one that began before evidence logs named their key.
+    const evidence = new DatabaseSync(join(config.dataDir, 'evidence.sqlite'));
+    evidence.exec(`delete from record where name like 'tlog-key %'`);
+    evidence.close();
     const told = async (config: Config) => {
       const lines: string[] = [];
       const output = { print: (line: string) => void lines.push(line), progress: () => undefined };

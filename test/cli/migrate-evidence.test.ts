@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { masterKey } from '../../src/adapters/keys/master-key.ts';
+import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { registerClient } from '../../src/cli/client.ts';
 import { migrate } from '../../src/cli/migrate.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
@@ -105,9 +106,17 @@ describe('countersign migrate', () => {
     expect(node.faults).toEqual([]);
   }, 60_000);
 
-  test('takes a newer checkpoint to where an older one is', async () => {
+  test('takes a newer checkpoint to where an older one is, and the keys that were made since', async () => {
     const world = await setUp();
-    await run(world);
+    const sealFor = (at: number) => {
+      const { dataDir, keys } = world.config;
+      const sealer = psuKeys(join(dataDir, 'keys', 'psu-keys.sqlite'), masterKey(keys.masterFile, { create: false }));
+      sealer.seal({ psuId: 'psu-1', retention: 'request', at }, '{}', 'its place');
+      sealer.close();
+    };
+    sealFor(0);
+    expect(await run(world)).toContainEqual({ step: 'keys', psu_keys: 1, signing_keys: expect.any(Number) });
+    sealFor(1_900_000_000);
     const file = join(temporaryFolder(), 'client.json');
     writeFileSync(
       file,
@@ -120,6 +129,7 @@ describe('countersign migrate', () => {
     const { events, record } = await inCluster(world);
     expect(events.length).toBeGreaterThan(world.newest.size);
     expect(lines).toContainEqual({ step: 'evidence', size: events.length });
+    expect(lines).toContainEqual({ step: 'keys', psu_keys: 2, signing_keys: expect.any(Number) });
     expect(record).toMatchObject({ revision: 1 });
     expect(JSON.parse(record?.text as string)).toMatchObject({ position: events.at(-1)?.position });
   }, 60_000);

@@ -6,19 +6,20 @@ import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { copyEvents, proveEqual } from '../../src/adapters/event-store/copy.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { kurrentdbEventStore } from '../../src/adapters/event-store/kurrentdb.ts';
-import { LogInUse, sqliteEventReader, sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
+import { sqliteEventReader, sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
 import { archiveFileOf } from '../../src/adapters/event-store/sqlite-archive.ts';
 import { masterKey } from '../../src/adapters/keys/master-key.ts';
 import { privateKeyFiles } from '../../src/adapters/keys/private-keys.ts';
-import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
+import { psuKeys, wrappedPsuKeys } from '../../src/adapters/keys/psu-keys.ts';
 import { signingKeys } from '../../src/adapters/keys/signing-keys.ts';
 import { sqliteRows } from '../../src/adapters/rows/sqlite.ts';
 import { sharedPrivateKeys } from '../../src/adapters/shared/private-keys.ts';
-import { sharedPsuKeys } from '../../src/adapters/shared/psu-keys.ts';
+import { recordOfPsuKey, sharedPsuKeys } from '../../src/adapters/shared/psu-keys.ts';
 import { inMemoryRecords, type SharedRecords } from '../../src/adapters/shared/records.ts';
+import { LogInUse } from '../../src/adapters/sqlite-file.ts';
 import { archive } from '../../src/cli/archive.ts';
 import { migrate, type Target } from '../../src/cli/migrate.ts';
-import { progressOf } from '../../src/cli/progress.ts';
+import { progressOf } from '../../src/cli/output.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
 import { decode, families } from '../../src/domain/catalogue.ts';
 import { client } from '../../src/domain/client/decider.ts';
@@ -257,6 +258,23 @@ describe('countersign migrate', () => {
     await other.prepare([{ psuId: 'psu-0', retention: 'request', at: 0 }]);
     await expect(run(world)).rejects.toThrow('another key of one of the PSUs');
     expect(await everything(clusterLog(world.cluster))).toHaveLength(0);
+  });
+
+  test('takes along what has become of a PSU’s keys since it was run before, and never brings one back', async () => {
+    const world = await setUp(1);
+    const psuId = 'psu-0';
+    const keyring = () => wrappedPsuKeys(join(world.config.dataDir, 'keys', 'psu-keys.sqlite')).keyrings.get(psuId);
+    const [name = ''] = keyring()?.keys() ?? [];
+    await run(world);
+    world.sealer.seal({ psuId, retention: 'request', at: 1_900_000_000 }, '{}', 'its place');
+    await world.sealer.destroy([{ psuId, name }]);
+    const before = keyring() as ReadonlyMap<string, string | null>;
+    await run(world);
+    const moved = JSON.parse((await world.records.read(recordOfPsuKey(psuId)))?.text as string);
+    expect(moved).toEqual(Object.fromEntries(before));
+    expect([moved[name], typeof moved['request.2030-03']]).toEqual([null, 'string']);
+    await sharedPsuKeys(world.records, world.master).destroy([{ psuId, name: 'request.2030-03' }]);
+    await expect(run(world)).rejects.toThrow('it was erased there');
   });
 
   test('refuses a cluster whose streams somebody else has written', async () => {

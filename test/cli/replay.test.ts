@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { sqliteEventStore } from '../../src/adapters/event-store/sqlite.ts';
 import { type ReplayOf, replay } from '../../src/cli/replay.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
 import type { EventStore, StoredEvent } from '../../src/domain/ports/event-store.ts';
-import { foldAll, statesOf } from '../../src/domain/replay.ts';
+import { statesOf } from '../../src/domain/replay.ts';
+import { foldAll } from '../support/fold-all.ts';
 import { writeHistory } from '../support/history.ts';
 import { freshEnvironment, temporaryFolder } from '../support/served.ts';
 
@@ -31,6 +32,15 @@ const replayed = async (of: Partial<ReplayOf>): Promise<string[]> => {
   const lines: string[] = [];
   await replay(config, { consentId: null, until: null, json: false, ...of }, { print: (line) => void lines.push(line), progress: null });
   return lines;
+};
+/** What a terminal shows, where a second passes between any two looks at the clock. */
+const shownWhile = async (of: Partial<ReplayOf>): Promise<string[]> => {
+  const bars: string[] = [];
+  let now = 0;
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => (now += 1000));
+  const output = { print: () => undefined, progress: (bar: string) => void bars.push(bar) };
+  await replay(config, { consentId: null, until: null, json: false, ...of }, output).finally(() => clock.mockRestore());
+  return bars;
 };
 const replayedJson = async (of: Partial<ReplayOf>) =>
   (await replayed({ ...of, json: true })).map((line) => JSON.parse(line) as { position: number; stream: string; state: unknown });
@@ -67,6 +77,24 @@ describe('countersign replay', () => {
     expect(lines[approved + 2]).toMatch(/^ {4}answer: null → \{"verdict":"approved",.*"sealed":null\}$/);
     expect(lines.at(-1)).toBe(`${log.length} facts`);
     expect(lines.join('\n')).not.toMatch(/"text"|account-1/);
+  });
+
+  test('shows on a terminal how far it is of what it plays', async () => {
+    const { correlationId, recordedAt } = log[99] as StoredEvent;
+    const at = new Date(recordedAt).toISOString();
+    const ofAll = log.length.toLocaleString('en');
+    for (const [of, what, total] of [
+      [{}, 'replayed', ofAll],
+      [{ until: '17' }, 'replayed', '17'],
+      [{ until: '99999' }, 'replayed', ofAll],
+      [{ until: at }, 'replayed', '100'],
+      [{ until: '2999-01-01T00:00:00Z' }, 'replayed', ofAll],
+      [{ consentId: correlationId }, 'looked through', ofAll],
+    ] as const) {
+      const bars = await shownWhile(of);
+      expect([of, bars.at(-2)]).toEqual([of, expect.stringContaining(`${what} ${'█'.repeat(30)} 100 %, ${total} of ${total}, `)]);
+      expect(bars.at(-1)).toBe('');
+    }
   });
 
   test('refuses a consent that is not there', async () => {

@@ -3,12 +3,13 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, jest, test } from '@jest/globals';
+import { verify } from '../../src/cli/verify.ts';
 import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
 import { witnessSigner } from '../../src/evidence/note-key.ts';
 import { bundleOf, checkpointOf, factsOf, headOf, newSigner } from '../evidence/bundles.ts';
 import { makeHistory } from '../evidence/histories.ts';
-import { change, LOG_SIGNER, logInFile, noteOver } from '../evidence/log-files.ts';
+import { change, LOG_SIGNER, logInFile, noteOver, writeEvidence } from '../evidence/log-files.ts';
 
 const CLI = join(import.meta.dirname, '../../src/cli.ts');
 const folder = mkdtempSync(join(tmpdir(), 'verify-'));
@@ -81,6 +82,37 @@ describe('countersign verify', () => {
     expect([status, lines[1]]).toEqual([1, expect.stringContaining('N3')]);
     expect(run([...given, ...named(one, other), '--quorum', '1']).status).toBe(0);
     expect(run([log.dataDir, '--key', key, ...named(other), '--quorum', '0']).status).toBe(0);
+  });
+
+  test('shows on a terminal how far it is, and twenty doubts of many', async () => {
+    const log = await logInFile(folder, 45);
+    change(log, `update event set type = 'Nothing'`);
+    const [lines, bars]: [string[], string[]] = [[], []];
+    let now = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => (now += 1000));
+    const of = { source: log.file, checkpoints: [], key, witnesses: [], quorum: null, keys: null, json: false, consentId: null };
+    const isRight = await verify(of, { print: (line) => void lines.push(line), progress: (bar) => void bars.push(bar) });
+    clock.mockRestore();
+    const facts = log.history.events.length;
+    expect(bars).toEqual([expect.stringContaining(`verified ${'█'.repeat(30)} 100 %, ${facts} of ${facts}, `)]);
+    expect([isRight, lines[0]]).toEqual([false, expect.stringContaining(`DOUBT: ${facts + 2} doubts in `)]);
+    expect(lines[21]).toBe(`  and ${facts + 2 - 20} more`);
+  });
+
+  test('finds that facts are gone which no checkpoint covers yet, by the tree that has more', async () => {
+    const log = await logInFile(folder, 46, { evidence: false });
+    const { events } = log.history;
+    const last = events.length - 1;
+    await writeEvidence(join(log.dataDir, 'evidence.sqlite'), events, noteOver(events.slice(0, last)));
+    change(log, 'delete from event where position > ?', last);
+    const { status, lines } = run([log.dataDir, '--key', key]);
+    expect([status, lines.slice(0, 2)]).toEqual([
+      1,
+      [
+        expect.stringMatching(new RegExp(`^DOUBT: 1 doubt in .* the first at or behind fact ${last}$`)),
+        `  T4 fact ${last}: the facts end at ${last}, and the tree was made of ${last + 1}`,
+      ],
+    ]);
   });
 
   test('ends with 2 where the consent that it should list is not there', async () => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -12,6 +13,7 @@ import { addCheckpointText } from '../../src/evidence/witness.ts';
 import { newKey, smallLog } from '../evidence/support.ts';
 import { temporaryFolder } from '../support/served.ts';
 
+// npm run campaign:checkpoints has more.
 const ROUNDS = Number(process.env['ROUNDS'] ?? 200);
 
 const CLI = join(import.meta.dirname, '../../src/cli.ts');
@@ -79,9 +81,32 @@ describe('countersign witness', () => {
     expect([status, stderr]).toEqual([1, expect.stringMatching(/^countersign: a witness needs the key of a log: .*\n$/)]);
   });
 
+  test('does not begin again where what it has cosigned is gone', async () => {
+    const directory = temporaryFolder();
+    const { text } = smallLog('a.example', 1).signer.verifierKey;
+    const options = { directory, name: 'w1', logs: [text], host: '127.0.0.1', port: 0 };
+    await (await witness(options)).close();
+    await (await witness(options)).close();
+    for (const suffix of ['', '-wal', '-shm']) rmSync(join(directory, `witness.sqlite${suffix}`), { force: true });
+    for (let time = 0; time < 2; time += 1) await expect(witness(options)).rejects.toThrow(/^witness\.sqlite in .* is gone/);
+  });
+
+  test('ends when it is told to, also while somebody is connected who sends nothing, or half of a request', async () => {
+    const { verifierKey } = smallLog('a.example', 1).signer;
+    const { url, stop } = await started(temporaryFolder(), [verifierKey.text], '--name', 'w1');
+    for (const sent of ['', 'POST /add-checkpoint HTTP/1.1\r\nhost: w1\r\ncontent-length: 9\r\n\r\nhalf']) {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
+      await once(socket, 'connect');
+      socket.write(sent);
+    }
+    // An answer comes when what was sent before has been taken in.
+    expect((await fetch(url)).status).toBe(404);
+    expect(await stop('SIGTERM')).toBe(0);
+  }, 20_000);
+
   // Two processes have the same file, as when somebody starts a witness twice; in each round both are asked at once to go on from where the
   // last one ended, one of them with a smaller tree.
-  test('never rolls back, with two of them racing for a thousand rounds', async () => {
+  test(`never rolls back, with two of them racing for ${ROUNDS} rounds`, async () => {
     const directory = temporaryFolder();
     const log = smallLog('bank.example/consents', 4001);
     const { verifierKey: key } = log.signer;

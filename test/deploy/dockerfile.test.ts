@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:https';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { selfSignedCertificate } from '../../src/adapters/tls/certificates.ts';
+import { Subject, switchMap } from 'rxjs';
+import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { freePort } from '../support/ports.ts';
 import { served } from '../support/served.ts';
 import { dockerfile, textOf } from './compose.ts';
@@ -51,19 +52,18 @@ describe('the Dockerfile', () => {
     expect(readFileSync(join(ROOT, 'src/cli/serve.ts'), 'utf8')).toContain(`'${only('STOPSIGNAL')}'`);
   });
 
-  test('asks the engine whether it lives', async () => {
+  test('asks the engine whether it lives, also one that is still building its read models', async () => {
     const [, command = ''] = /CMD (\[.*\])$/.exec(only('HEALTHCHECK')) ?? [];
     const [program, ...args] = JSON.parse(command);
     expect(program).toBe('node');
     const healthy = async (port: number): Promise<boolean> => {
-      const child = spawn(process.execPath, args, { env: { COUNTERSIGN_SERVER_PORT: String(port) }, cwd: ROOT, stdio: 'inherit' });
+      const child = spawn(process.execPath, args, { env: { COUNTERSIGN_OPERATOR_PORT: String(port) }, cwd: ROOT, stdio: 'inherit' });
       const [code] = await once(child, 'exit');
       return code === 0;
     };
-    const { certificate: cert, key } = await selfSignedCertificate({ commonName: 'anything' }, Math.floor(Date.now() / 1000));
     let answer = 200;
-    const server = createServer({ cert, key }, (req, res) => res.writeHead(req.url === '/livez' ? answer : 404).end());
-    await new Promise<void>((resolve) => server.listen(0, resolve));
+    const server = createServer((req, res) => res.writeHead(req.url === '/livez' ? answer : 404).end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     try {
       const { port } = server.address() as AddressInfo;
       expect(await healthy(port)).toBe(true);
@@ -72,9 +72,16 @@ describe('the Dockerfile', () => {
     } finally {
       server.close();
     }
-    const { config, serving } = await served();
-    expect(await healthy(config.server.port).finally(serving.close)).toBe(true);
-    const nobodyListens = await freePort();
-    expect(await healthy(nobodyListens)).toBe(false);
-  });
+    const port = await freePort();
+    expect(await healthy(port)).toBe(false);
+    const log = inMemoryEventStore();
+    const go = new Subject<void>();
+    const store = { ...log, follow: (after: number) => go.pipe(switchMap(() => log.follow(after))) };
+    const building = served({ COUNTERSIGN_OPERATOR_PORT: String(port) }, { store });
+    while (!go.observed) await new Promise((resolve) => setTimeout(resolve, 10));
+    const whileBuilding = await healthy(port);
+    go.next();
+    const { serving } = await building;
+    expect([whileBuilding, await healthy(port).finally(serving.close)]).toEqual([true, true]);
+  }, 30_000);
 });

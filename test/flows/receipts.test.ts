@@ -3,59 +3,14 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, type JWTPayload, jwtVerify } from 'jose';
 import { psuKeys } from '../../src/adapters/keys/psu-keys.ts';
-import { accountsIn, askForEnrolment, enrol, type Phone } from '../../src/demo/phone.ts';
+import { accountsIn, type Phone } from '../../src/demo/phone.ts';
 import { trustingFetch } from '../../src/demo/trusting-fetch.ts';
 import { leafHash } from '../../src/evidence/leaf.ts';
 import { parseVerifierKey } from '../../src/evidence/note-key.ts';
 import { openProof } from '../../src/evidence/proof.ts';
 import { testEngine } from '../support/engine.ts';
+import { approve, type Fetch, type Person, parties, RECEIVER, type Receiver } from '../support/receipts.ts';
 import { type Served, served } from '../support/served.ts';
-import { CONSENTS } from '../support/tpp.ts';
-
-type Fetch = typeof globalThis.fetch;
-type Person = { username: string; password: string };
-
-const CLIENT = {
-  client_name: 'A TPP',
-  profile: 'plain' as const,
-  token_endpoint_auth_method: 'client_secret_post' as const,
-  tls_client_certificate_bound_access_tokens: false,
-};
-
-/** A TPP with a client_secret, and a PSU with a phone, at any engine. */
-const parties = (fetch: Fetch, issuer: string) => {
-  const post = async (path: string, form: Record<string, string>) =>
-    (await (await fetch(issuer + path, { method: 'POST', body: new URLSearchParams(form) })).json()) as Record<string, string>;
-
-  const tpp = async (clientId: string, secret: string) => {
-    const auth = { client_id: clientId, client_secret: secret };
-    const { access_token: token } = await post('/oauth2/token', { ...auth, grant_type: 'client_credentials', scope: 'accounts' });
-    const authorization = `Bearer ${token}`;
-    return {
-      clientId,
-      async lodge(): Promise<string> {
-        const body = JSON.stringify({ Data: { Permissions: ['ReadAccountsDetail', 'ReadStandingOrdersBasic'] }, Risk: {} });
-        const headers = { authorization, 'content-type': 'application/json' };
-        const lodged = await fetch(issuer + CONSENTS, { method: 'POST', headers, body });
-        return ((await lodged.json()) as { Data: { ConsentId: string } }).Data.ConsentId;
-      },
-      ask: (consentId: string, hint: string) =>
-        post('/oauth2/ciba', { ...auth, scope: 'openid accounts', login_hint: hint, openbanking_intent_id: consentId }),
-      receipt: (consentId: string, accept = 'application/json') =>
-        fetch(`${issuer}/receipts/v1/consents/${consentId}`, { headers: { authorization, accept } }),
-    };
-  };
-
-  return { tpp, phone: async (person: Person) => enrol(fetch, await askForEnrolment(fetch, issuer, person)) };
-};
-
-/** The phone approves what waits, over its first account: the text that it was shown. */
-const approve = async (phone: Phone): Promise<string> => {
-  const [waiting] = await phone.requests();
-  const shown = await phone.retrieve(waiting?.request_id ?? '');
-  await phone.send(shown.request_id, await phone.sign(shown, 'approved', accountsIn(shown).slice(0, 1)));
-  return shown.shown;
-};
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
@@ -65,7 +20,7 @@ describe('a consent receipt', () => {
   let issuer: string;
   let alice: Phone;
   let bob: Phone;
-  let tpp: Awaited<ReturnType<ReturnType<typeof parties>['tpp']>>;
+  let tpp: Receiver;
   let shown: string;
   let consentId: string;
 
@@ -75,7 +30,7 @@ describe('a consent receipt', () => {
     fetch = trustingFetch(readFileSync(engine.serving.caFile ?? '', 'utf8')) as Fetch;
     const { sandbox } = engine.serving;
     const at = parties(fetch, issuer);
-    tpp = await at.tpp(await engine.client(CLIENT, 'a secret'), 'a secret');
+    tpp = await at.tpp(await engine.client(RECEIVER, 'a secret'), 'a secret');
     const [one, other] = sandbox?.psus ?? [];
     [alice, bob] = [await at.phone(one as Person), await at.phone(other as Person)];
     consentId = await tpp.lodge();
@@ -140,7 +95,7 @@ describe('a consent receipt', () => {
   });
 
   test('is nobody else’s', async () => {
-    const other = await parties(fetch, issuer).tpp(await engine.client(CLIENT, 'of another'), 'of another');
+    const other = await parties(fetch, issuer).tpp(await engine.client(RECEIVER, 'of another'), 'of another');
     const refused = [await other.receipt(consentId), await tpp.receipt('there-is-none'), await other.receipt(consentId, 'text/plain')];
     expect(refused.map(({ status }) => status)).toEqual([404, 404, 404]);
     await expect(bob.call('GET', `/consents/${consentId}/receipt`)).rejects.toMatchObject({ status: 404 });

@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { systemClock } from '../../src/adapters/clock.ts';
 import { inMemoryEventStore } from '../../src/adapters/event-store/in-memory.ts';
 import { accountsIn } from '../../src/demo/phone.ts';
 import { CIBA_GRANT } from '../../src/domain/client/metadata.ts';
-import { amend, consent } from '../../src/domain/consent/decider.ts';
 import { sendAnswer, type TestDevice, testDevice } from '../support/device.ts';
 import { type TestEngine, testEngine } from '../support/engine.ts';
 import { type RacingStore, racingStore } from '../support/racing-store.ts';
 import { ask, secretTpp } from '../support/tpp.ts';
-import { asClient, lodgeAs } from '../wso2/support/officer.ts';
+import { amendAs, lodgeAs } from '../wso2/support/officer.ts';
 
 type Verdict = 'approved' | 'denied';
 
@@ -190,18 +188,7 @@ describe('a request that is still pending', () => {
 });
 
 describe('a consent that is amended', () => {
-  const amended = async (consentId: string) => {
-    const state = await tested.engine.load(consent, consentId);
-    if (state.status === 'absent') throw new Error(consentId);
-    const terms = { content: state.content, expiresAt: null, reason: 'other terms', at: systemClock() };
-    const { position } = await tested.engine.decide(
-      consent,
-      consentId,
-      amend(terms, { Data: { Permissions: ['ReadPAN'] }, Risk: {} }, () => null),
-      asClient(tpp.client_id, consentId),
-    );
-    await tested.engine.readModels.reached(position);
-  };
+  const amended = (consentId: string) => amendAs(tested, tpp.client_id, consentId);
   const asked = async () => {
     const consentId = await lodgeAs(tested, tpp.client_id);
     return { consentId, ...(await ask(tested, tpp, { openbanking_intent_id: consentId })) };

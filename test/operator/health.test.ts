@@ -93,7 +93,7 @@ describe('a node', () => {
   const applied = new Subject<Applied>();
   const projections = { applied, position: () => 0, caughtUp: Promise.resolve(), reached: async () => undefined, stop: () => undefined };
   const signer = { ...temporarySigningKeys(), jwks: () => ({ keys: [{}] }) };
-  const settings = { readyLagSeconds: 5, readyOutboxSeconds: 60 };
+  const settings = { readyLagSeconds: 5, readyOutboxSeconds: 60, checkpointMs: 1000 };
   const checks = async (given: Partial<Parameters<typeof makeHealth>[0]>) =>
     (await makeHealth({ store: withEvents([]), projections, signer, outboxes: () => [], settings, ...given }).readiness()).checks;
 

@@ -1,8 +1,13 @@
-import { writeFileSync } from 'node:fs';
+import cluster, { type ClusterSettings } from 'node:cluster';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { loadConfig } from '../../src/config.ts';
+import { logger } from '../../src/serve/logger.ts';
+import { serve } from '../../src/serve.ts';
 import { temporaryFolder } from '../support/served.ts';
-import { ask, enginesOfTests, environmentWith, pollOf, secretOf, until } from './support.ts';
+import { ask, connection, enginesOfTests, environmentWith, pollOf, secretOf, until } from './support.ts';
 
 const TPP = secretOf('tpp');
 
@@ -48,3 +53,35 @@ describe('what the process that owns the log does for its workers', () => {
     expect(devices).toBeLessThanOrEqual(3);
   }, 60_000);
 });
+
+test('a worker that the system refuses to start is no end of the others, and is started when it lets it', async () => {
+  const { config } = loadConfig({ env: await environmentWith({}, { COUNTERSIGN_SERVER_WORKERS: '2' }), cwd: tmpdir() });
+  const lines: string[] = [];
+  const serving = await serve(config, { say: () => undefined, log: logger(config, { write: (line: string) => void lines.push(line) }) });
+  const workers = () => Object.values(cluster.workers ?? {}).flatMap((worker) => worker?.process.pid ?? []);
+  const answers = async () => {
+    const one = connection(config.issuer, readFileSync(serving.caFile ?? '', 'utf8'));
+    const { status } = await one.fetch(`${config.issuer}/oauth2/jwks`);
+    await one.close();
+    return status;
+  };
+  // The first is an error that is told later, as a process too many is; the other one is thrown, as it is where there is no memory.
+  const refusals: [ClusterSettings, string][] = [
+    [{ cwd: join(temporaryFolder(), 'nowhere') }, 'ENOENT'],
+    [{ uid: 0.5 }, 'ERR_INVALID_ARG_TYPE'],
+  ];
+  try {
+    for (const [refusal, code] of refusals) {
+      const [other = 0, killed = 0] = workers();
+      cluster.setupPrimary(refusal);
+      process.kill(killed, 'SIGKILL');
+      await until(() => lines.some((line) => line.includes(code)));
+      expect([workers(), await answers()]).toEqual([[other], 200]);
+      cluster.setupPrimary({ cwd: undefined, uid: undefined } as unknown as ClusterSettings);
+      await until(() => workers().length === 2);
+    }
+  } finally {
+    await serving.close();
+  }
+  expect(workers()).toEqual([]);
+}, 60_000);

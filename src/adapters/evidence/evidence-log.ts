@@ -13,12 +13,20 @@ export const evidenceLog = (file: string, key: VerifierKey): EvidenceLog & { clo
   const tiles = readTiles(file);
   const name = recordOf(key.name);
   let last: { text: string; standing: Standing } | null = null;
+  let uncovered: { behind: number; since: number } | null = null;
 
   const standing = (): Standing | null => {
     const text = tiles.record(name);
     if (text === null) return null;
     if (last?.text !== text) last = { text, standing: standingIn(text, key) };
     return last.standing;
+  };
+
+  /** Facts that are seen behind the same checkpoint again have waited all the time. */
+  const uncoveredSince = (size: number, published: number): number | null => {
+    if (size <= published) uncovered = null;
+    else if (uncovered?.behind !== published) uncovered = { behind: published, since: Date.now() };
+    return uncovered?.since ?? null;
   };
 
   /** The best checkpoint that covers a fact: the cosigned one if that does. */
@@ -55,7 +63,11 @@ export const evidenceLog = (file: string, key: VerifierKey): EvidenceLog & { clo
       const { newest = null, unwitnessedSince = null, witnesses = {} } = standing() ?? {};
       const published = newest && { size: newest.size, at: newest.at };
       const contradiction = JSON.parse(tiles.record(CONTRADICTION) ?? 'null');
-      return { fault: tiles.fault(), size: tiles.size(), published, unwitnessedSince, witnesses, contradiction };
+      const size = tiles.size();
+      return {
+        ...{ fault: tiles.fault(), size, published, uncoveredSince: uncoveredSince(size, published?.size ?? 0) },
+        ...{ unwitnessedSince, witnesses, contradiction },
+      };
     },
     close: tiles.close,
   };

@@ -6,7 +6,7 @@ import type { Contradiction } from '../../evidence/log.ts';
 import { signNote } from '../../evidence/note.ts';
 import type { NoteSigner } from '../../evidence/note-key.ts';
 import { consistencyProof } from '../../evidence/tree.ts';
-import { inTurn } from '../push/in-turn.ts';
+import { inTurn } from '../in-turn.ts';
 import { compared } from './checked.ts';
 import type { Chain, Kept, Standing } from './checkpoints.ts';
 import type { Cosigned, Witnesses } from './cosigning.ts';
@@ -39,6 +39,8 @@ export interface Keeping {
   onStanding?: (kept: Kept) => void;
   /** Is told when witnesses say something else against the log than before. */
   onContradiction?: (contradiction: Contradiction | null) => void;
+  /** Is told when it has ended for good: publishing is for others from then on. */
+  onHalt?: () => void;
   onFault(what: string, error: unknown): void;
 }
 
@@ -54,7 +56,7 @@ export interface Keeper {
  * succeeds and the other compares. A tree that is not what was published ends it: nothing is signed any more.
  */
 export const keepEvidence = (deps: Keeping): Keeper => {
-  const { store, tiles, chain, signer, checkpointMs, onDuty = of(true), witnesses, onStanding, onContradiction, onFault } = deps;
+  const { store, tiles, chain, signer, checkpointMs, onDuty = of(true), witnesses, onStanding, onFault } = deps;
   const alone = inTurn(1);
   const following = new Subscription();
   let waiting: StoredEvent[] = [];
@@ -71,6 +73,8 @@ export const keepEvidence = (deps: Keeping): Keeper => {
   let asked = Number.NEGATIVE_INFINITY;
   let duty: Subscription | undefined;
   let said: Contradiction | null = null;
+  // Whether enough witnesses have answered this process: what was published before it may be older than what they have seen.
+  let hasAsked = false;
 
   const hash = (most: number) => {
     const events = waiting.slice(0, most);
@@ -94,11 +98,23 @@ export const keepEvidence = (deps: Keeping): Keeper => {
 
   const beOnDuty = (ours: boolean) => {
     isOnDuty = ours;
+    // From here on the witnesses are asked by others.
+    if (!ours) alone(async () => ended || isOnDuty || say(null)).catch(failed);
     publishSoon();
+    cosignSoon();
+  };
+
+  const say = (contradiction: Contradiction | null) => {
+    if (contradiction !== said) deps.onContradiction?.(contradiction);
+    said = contradiction;
   };
 
   const isAllPublished = () => isSame && (kept?.standing.newest.size ?? 0) === tiles.leaves() + waiting.length;
-  const isAllCosigned = () => witnesses === undefined || kept?.standing.cosigned?.size === kept?.standing.newest.size;
+  const isAllCosigned = () => {
+    if (witnesses === undefined || kept === null) return true;
+    const { cosigned, newest } = kept.standing;
+    return cosigned?.size === newest.size && (hasAsked || !isOnDuty);
+  };
 
   const publishSoon = () => {
     if (ended || publishing !== undefined || isAllPublished()) return;
@@ -149,7 +165,7 @@ export const keepEvidence = (deps: Keeping): Keeper => {
   };
 
   const cosignSoon = () => {
-    if (ended || cosigning !== undefined || isAllCosigned()) return;
+    if (ended || cosigning !== undefined || !isSame || isAllCosigned()) return;
     const due = asked + COSIGN_MS - performance.now();
     cosigning = setTimeout(cosignNext, Math.max(0, due)).unref();
   };
@@ -167,8 +183,8 @@ export const keepEvidence = (deps: Keeping): Keeper => {
     const began = Date.now();
     const proofFrom = (older: number) => consistencyProof(older, newest.size, tiles.hashAt);
     const { contradiction, by, note } = await witnesses.ask(newest, proofFrom, publishedNow);
-    if (contradiction !== said && !ended) onContradiction?.(contradiction);
-    said = contradiction;
+    if (isOnDuty && !ended) say(contradiction);
+    hasAsked ||= note !== null;
     // A note that could not be written the last time comes again, by nobody new.
     if (by.length > 0 || note !== null)
       await alone(async () => ended || kept === null || write(withCosignatures(kept.standing, newest, { by, note, began })));
@@ -188,8 +204,13 @@ export const keepEvidence = (deps: Keeping): Keeper => {
 
   const halt = (error: Error) => {
     end();
-    tiles.stop(error.message);
     onFault('evidence log', error);
+    deps.onHalt?.();
+    try {
+      tiles.stop(error.message);
+    } catch (unwritten) {
+      onFault('evidence log', unwritten);
+    }
   };
 
   const end = () => {

@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import { hashFromTiles, TILE_HEIGHT, TILE_WIDTH } from '../../evidence/tiles.ts';
-import { growing, rootAt } from '../../evidence/tree.ts';
-import { orClosed } from '../event-store/sqlite-statements.ts';
+import { edgeAt, growing, rootAt } from '../../evidence/tree.ts';
+import { orClosed } from '../sqlite-file.ts';
 import { sharedReads } from '../sqlite-reading.ts';
 import { EvidenceDiffers } from './evidence-differs.ts';
 
@@ -56,9 +56,9 @@ export interface GrowingTiles extends Tiles {
 
 /**
  * Opens the tree of a log in a file, which is made where there is none, and begins again where the file holds the tree of a log by another
- * name, or a part of one. The tree can be made again from the facts, so that a commit does not wait for the disk: after a power cut it is a little smaller, and
- * grows again. One that is not
- * the first is not begun where there is no tree at all, for what was published is gone with it: throws `EvidenceDiffers`.
+ * name, or a part of one. The tree can be made again from the facts, so that a commit does not wait for the disk: after a power cut it is a
+ * little smaller, and grows again. One that is not the first is not begun where there is no tree at all, for what was published is gone with
+ * it: throws `EvidenceDiffers`.
  */
 export const growingTiles = (file: string, origin: string, isFirst = true): GrowingTiles => {
   const db = openEvidenceFile(file, 'normal');
@@ -86,7 +86,7 @@ const originIn = (db: DatabaseSync): string | null =>
 const isWhole = (db: DatabaseSync): boolean => {
   const { size, hashAt } = readsOf(db, () => undefined);
   try {
-    edgeOf(size(), hashAt);
+    edgeAt(size(), hashAt);
     return true;
   } catch (error) {
     if (error instanceof RangeError) return false;
@@ -195,7 +195,7 @@ interface Filling {
 const addingTo = (db: DatabaseSync): GrowingTiles => {
   const reads = readsOf(db, () => undefined);
   const { size, position } = db.prepare('select size, position from tree').get() as { size: number; position: number };
-  const tree = growing(edgeOf(size, reads.hashAt), size);
+  const tree = growing(edgeAt(size, reads.hashAt), size);
   const keepTile = db.prepare('insert or replace into tile values (?, ?, ?)');
   const keepPlace = db.prepare('insert or replace into place values (?, ?, ?)');
   const keepTree = db.prepare('update tree set size = ?, position = ?');
@@ -264,15 +264,4 @@ const addingTo = (db: DatabaseSync): GrowingTiles => {
     stop: (fault) => void keepFault.run(fault),
     close: () => db.close(),
   };
-};
-
-/** The roots of the full subtrees that a tree consists of, the largest first. */
-const edgeOf = (size: number, hashAt: Tiles['hashAt']): Buffer[] => {
-  const edge: Buffer[] = [];
-  for (let [level, from] = [Math.floor(Math.log2(Math.max(size, 1))), 0]; level >= 0; level -= 1) {
-    if (from + 2 ** level > size) continue;
-    edge.push(hashAt(level, from / 2 ** level));
-    from += 2 ** level;
-  }
-  return edge;
 };

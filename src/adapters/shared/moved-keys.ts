@@ -5,7 +5,7 @@ import { privateKeyFiles } from '../keys/private-keys.ts';
 import { unwrapped } from '../keys/psu-key.ts';
 import { wrappedPsuKeys } from '../keys/psu-keys.ts';
 import { sharedPrivateKeys } from './private-keys.ts';
-import { recordOfPsuKey, textOf } from './psu-keys.ts';
+import { recordOfPsuKey, textOf, wrappedIn } from './psu-keys.ts';
 import type { SharedRecords } from './records.ts';
 
 const AT_ONCE = 16;
@@ -15,7 +15,10 @@ export class KeyNotMoved extends Error {
   override name = 'KeyNotMoved';
 }
 
-/** Copies the keys of PSUs from a file to shared records, as they are: both are wrapped under the same master key. Gives how many there are. */
+/**
+ * Copies the keys of PSUs from a file to shared records, as they are: both are wrapped under the same master key. Where this is done again, what
+ * has become of them in the file since is copied. Gives how many there are.
+ */
 export const movePsuKeys = async (file: string, records: SharedRecords, master: Buffer): Promise<number> => {
   const masterKey = createSecretKey(master);
   const move = async ([psuId, wrapped]: readonly [string, WrappedKeys]) => {
@@ -23,7 +26,10 @@ export const movePsuKeys = async (file: string, records: SharedRecords, master: 
     const name = recordOfPsuKey(psuId);
     const text = textOf(wrapped);
     if (await records.write(name, text, -1)) return;
-    if ((await records.read(name))?.text !== text) throw new KeyNotMoved('there is another key of one of the PSUs, or it was erased there');
+    const known = await records.read(name);
+    if (known?.text === text) return;
+    if (known === null || !goesOn(wrapped, wrappedIn(known.text)) || !(await records.write(name, text, known.revision)))
+      throw new KeyNotMoved('there is another key of one of the PSUs, or it was erased there');
   };
   const { keyrings, erased } = existsSync(file) ? wrappedPsuKeys(file) : { keyrings: new Map<string, WrappedKeys>(), erased: [] };
   const all = [...keyrings];
@@ -31,6 +37,10 @@ export const movePsuKeys = async (file: string, records: SharedRecords, master: 
   for (const psuId of erased) await records.erase(recordOfPsuKey(psuId));
   return all.reduce((count, [, wrapped]) => count + wrapped.size, 0);
 };
+
+/** Whether keys are those that were there before, but for what was destroyed or made since. */
+const goesOn = (wrapped: WrappedKeys, before: WrappedKeys): boolean =>
+  [...before].every(([name, text]) => wrapped.get(name) === text || wrapped.get(name) === null);
 
 const assertOpens = (masterKey: KeyObject, psuId: string, keyring: WrappedKeys): void => {
   try {

@@ -56,7 +56,7 @@ interface Deps {
   outboxes(): readonly Outbox[];
   evidence?: EvidenceLog | null | undefined;
   /** From how many seconds on a node that is behind, or owes something, is not ready. */
-  settings: { readyLagSeconds: number; readyOutboxSeconds: number };
+  settings: { readyLagSeconds: number; readyOutboxSeconds: number; checkpointMs: number };
 }
 
 /** Watches over a node. */
@@ -119,7 +119,7 @@ export const makeHealth = ({ store, takesWrites = () => true, projections, signe
   const look = async (): Promise<Readiness> => {
     const looks: Record<string, () => Promise<Check>> = {
       ...{ store: storeCheck, projections: projectionsCheck, outbox: outboxCheck, keys: keysCheck },
-      ...(evidence != null && { evidence: async () => evidenceCheck(evidence.state(), Date.now()) }),
+      ...(evidence != null && { evidence: async () => evidenceCheck(evidence.state(), { now: Date.now(), ...settings }) }),
     };
     const checks = await Promise.all(Object.entries(looks).map(async ([name, check]) => [name, await inTime(check, FAULTS)] as const));
     // They may have stopped after they were looked at.
@@ -167,19 +167,28 @@ export const makeHealth = ({ store, takesWrites = () => true, projections, signe
 
 // A checkpoint without its witnesses is worth less, and no reason to refuse calls.
 const UNWITNESSED_MS = 300_000;
+// Facts without a checkpoint are, too. Where the node that publishes goes away, another one does so some fifteen seconds later.
+const UNCOVERED_CHECKPOINTS = 10;
+const UNCOVERED_MS = 30_000;
 
 /**
  * How an evidence log is getting on. A node is not to be given calls where its log is not what was published of it, or where so many witnesses
  * have seen another one that the rest are too few.
  */
-export const evidenceCheck = ({ fault, size, published, unwitnessedSince, contradiction }: EvidenceState, now: number): Check => {
+export const evidenceCheck = (
+  { fault, size, published, uncoveredSince, unwitnessedSince, contradiction }: EvidenceState,
+  { now, checkpointMs }: { now: number; checkpointMs: number },
+): Check => {
   if (fault !== null) return { ok: false, fault };
   const against = contradiction !== null && { fault: 'a witness has seen another log', witnesses_against: contradiction.witnesses.length };
   if (contradiction?.isTooMany) return { ok: false, ...against };
-  const waitsFor = unwitnessedSince === null ? 0 : now - unwitnessedSince;
-  const unwitnessed = waitsFor > UNWITNESSED_MS && { unwitnessed_seconds: waitsFor / 1000 };
+  const waitsFor = (since: number | null) => (since === null ? 0 : now - since);
+  const [uncoveredFor, unwitnessedFor] = [waitsFor(uncoveredSince), waitsFor(unwitnessedSince)];
+  const isLate = uncoveredFor > Math.max(UNCOVERED_MS, UNCOVERED_CHECKPOINTS * checkpointMs);
+  const uncovered = isLate && { uncovered_seconds: uncoveredFor / 1000 };
+  const unwitnessed = unwitnessedFor > UNWITNESSED_MS && { unwitnessed_seconds: unwitnessedFor / 1000 };
   const seen = { facts: size, published: published?.size ?? 0 };
-  return { ok: true, ...seen, ...((against || unwitnessed) && { degraded: true }), ...against, ...unwitnessed };
+  return { ok: true, ...seen, ...((against || uncovered || unwitnessed) && { degraded: true }), ...against, ...uncovered, ...unwitnessed };
 };
 
 /** How much is owed, and for how long already. */

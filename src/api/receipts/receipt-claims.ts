@@ -27,8 +27,7 @@ export const receiptClaims = (
     receipt_id: fact.eventId,
     consent_id: consentId,
     consent_timestamp: instant(given.at),
-    collection_method:
-      answer.deviceId === null ? 'answered in a session in which the PSU had signed in' : 'answer signed by a registered device',
+    collection_method: collectionMethod(answer.deviceId),
     pii_principal_id: given.psuId,
     pii_controllers: [{ party_role: 'ASPSP', party_url: issuer }],
     recipient_third_parties: [{ party_role: 'TPP', party_id: clientId, party_name: clientName }],
@@ -44,6 +43,10 @@ export const receiptClaims = (
     fact: { leaf: fact.leaf, data: fact.data },
   };
 };
+
+/** How the answer was given: by a device, or in a session of the redirect flow. */
+export const collectionMethod = (deviceId: string | null): string =>
+  deviceId === null ? 'answered in a session in which the PSU had signed in' : 'answer signed by a registered device';
 
 const instant = (at: number): string => new Date(at * 1000).toISOString();
 

@@ -15,6 +15,9 @@ export const evidenceMetrics = ({ state }: EvidenceLog): Described[] => {
       { value: state().published?.size ?? 0 },
     ]),
     gauge('countersign_evidence_checkpoint_age_seconds', 'The age of the newest checkpoint.', () => sinceOf(state().published?.at)),
+    gauge('countersign_evidence_uncovered_seconds', 'For how long facts were seen to wait for a checkpoint.', () =>
+      sinceOf(state().uncoveredSince),
+    ),
     gauge('countersign_evidence_unwitnessed_seconds', 'For how long a checkpoint has waited for its witnesses.', () =>
       sinceOf(state().unwitnessedSince),
     ),

@@ -96,9 +96,21 @@ export const startWorkers = async (config: Config, { store, projections, answer,
 
   /** Resolves when it listens, and rejects when it ends before. */
   const start = (failures: number): Promise<void> => {
-    const worker = cluster.fork();
     const began = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const failed = (error: unknown) => {
+      reject(error);
+      if (stopping) return;
+      onFault('worker', error);
+      replace(performance.now() - began > STEADY_MS ? 0 : failures + 1);
+    };
+    let worker: Worker;
+    try {
+      worker = cluster.fork();
+    } catch (error) {
+      failed(error);
+      return promise;
+    }
     let reason: string | null = null;
     const call = callOf(worker);
     worker.on('message', (message: FromWorker) => {
@@ -113,17 +125,19 @@ export const startWorkers = async (config: Config, { store, projections, answer,
     });
     const end = Promise.withResolvers<void>();
     ended.set(worker, end.promise);
-    worker.once('exit', (code, signal) => {
+    const gone = (error: Error) => {
       joined.delete(worker);
       listening.delete(worker);
       ended.delete(worker);
       onEnd(worker.id);
       end.resolve();
-      const error = new Error(reason ?? `a worker ended with ${signal ?? code}`);
-      reject(error);
-      if (stopping) return;
-      onFault('worker', error);
-      replace(performance.now() - began > STEADY_MS ? 0 : failures + 1);
+      failed(error);
+    };
+    worker.once('exit', (code, signal) => gone(new Error(reason ?? `a worker ended with ${signal ?? code}`)));
+    worker.on('error', (error) => {
+      // One that the system refused has no exit; one that cannot be spoken to any more shall have its own.
+      if (worker.process.pid === undefined) gone(error);
+      else worker.process.kill('SIGKILL');
     });
     return promise;
   };

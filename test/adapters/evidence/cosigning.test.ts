@@ -1,26 +1,19 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import { BehaviorSubject, of } from 'rxjs';
 import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
 import { type Witnesses, witnessesOf } from '../../../src/adapters/evidence/cosigning.ts';
 import { NoCosignature, type WitnessClient } from '../../../src/adapters/evidence/witness-client.ts';
 import { evidenceCheck } from '../../../src/api/operator/readiness.ts';
 import { StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
 import { openCheckpoint } from '../../../src/evidence/checkpoint.ts';
+import type { EvidenceState } from '../../../src/evidence/log.ts';
 import { partsOfNote, signatureLines } from '../../../src/evidence/note.ts';
 import { parseVerifierKey, witnessSigner } from '../../../src/evidence/note-key.ts';
 import { evidenceMetrics } from '../../../src/serve/metrics/evidence.ts';
-import { covered, freshFile, type KeptLog, keepLog, record, until } from './keeping.ts';
+import { covered, freshFile, keptLogs, record, until } from './keeping.ts';
 
-const kept: KeptLog[] = [];
-const stopAll = async () => {
-  for (const one of kept.splice(0)) await one.stop();
-};
-afterEach(stopAll);
-const keep = (...args: Parameters<typeof keepLog>): KeptLog => {
-  const one = keepLog(...args);
-  kept.push(one);
-  return one;
-};
+const { keep, stopAll } = keptLogs();
 
 /** A witness that cosigns whatever it is brought, while it is there. */
 const willing = (name: string) => {
@@ -37,6 +30,8 @@ const willing = (name: string) => {
   };
   return { client, state, key: signer.verifierKey };
 };
+
+const checkOf = (state: EvidenceState, now = Date.now()) => evidenceCheck(state, { now, checkpointMs: 100 });
 
 const CHECKPOINT = { note: 'x/y\n1\nAAAA\n\n— x/y AAAAAAAA\n', size: 1, root: Buffer.alloc(32) };
 
@@ -136,14 +131,48 @@ describe('a witness that has seen another log', () => {
     await record(store, 5);
     await covered(kept, 5);
     await until(() => kept.evidence.state().contradiction !== null);
-    const check = evidenceCheck(kept.evidence.state(), Date.now());
-    expect(check).toEqual({ ...expected, fault: 'a witness has seen another log', witnesses_against: 1 });
+    expect(checkOf(kept.evidence.state())).toEqual({ ...expected, fault: 'a witness has seen another log', witnesses_against: 1 });
     const against = evidenceMetrics(kept.evidence).find(({ name }) => name === 'countersign_evidence_witnesses_against');
     expect(against?.samples()).toEqual([{ value: 1 }]);
     await record(store, 1);
     // It goes on, and ends nothing.
     await covered(kept, 6);
     expect(kept.faults).toEqual([]);
+  });
+});
+
+describe('what is published of a log', () => {
+  const witnessed = (client: WitnessClient) => ({ witnesses: witnessesOf([client], { quorum: 1, onFault: () => undefined }) });
+
+  test('is shown to the witnesses by each process, also where they have cosigned it: they may have seen more since', async () => {
+    const store = inMemoryEventStore();
+    const { client, state } = willing('w1.example');
+    const file = freshFile();
+    const one = keep(store, { file, ...witnessed(client) });
+    await record(store, 5);
+    await until(async () => (await one.evidence.cosigned())?.size === 5);
+    await stopAll();
+    const { asked } = state;
+    const offDuty = keep(store, { file, onDuty: of(false), ...witnessed(client) });
+    await until(async () => (await offDuty.evidence.cosigned()) !== null);
+    await stopAll();
+    expect(state.asked).toBe(asked);
+    state.objection = new NoCosignature('ahead', 'w1.example is ahead', { leaves: 7 });
+    const restored = keep(store, { file, ...witnessed(client) });
+    await until(() => restored.evidence.state().contradiction !== null);
+    expect(restored.evidence.state().contradiction).toEqual({ witnesses: ['w1.example'], isTooMany: true });
+  });
+
+  test('is contradicted only where the witnesses are asked: no more on a node that went off duty', async () => {
+    const store = inMemoryEventStore();
+    const { client, state } = willing('w1.example');
+    state.objection = new NoCosignature('fork', 'w1.example has cosigned another tree of 1 leaves');
+    const onDuty = new BehaviorSubject(true);
+    const one = keep(store, { onDuty, ...witnessed(client) });
+    await record(store, 5);
+    await until(() => one.evidence.state().contradiction !== null);
+    onDuty.next(false);
+    await until(() => one.evidence.state().contradiction === null);
   });
 });
 
@@ -165,7 +194,10 @@ describe('a kept log', () => {
     await covered(without, 6);
     expect([await without.evidence.cosigned(), without.evidence.state()]).toEqual([
       null,
-      { fault: null, size: 6, published: { size: 6, at: expect.any(Number) }, unwitnessedSince: null, witnesses: {}, contradiction: null },
+      {
+        ...{ fault: null, size: 6, published: { size: 6, at: expect.any(Number) }, uncoveredSince: null },
+        ...{ unwitnessedSince: null, witnesses: {}, contradiction: null },
+      },
     ]);
   });
 
@@ -212,7 +244,7 @@ describe('a kept log', () => {
     await covered(one, 10);
     const state = one.evidence.state();
     const since = state.unwitnessedSince as number;
-    expect(evidenceCheck(state, since + 299_000)).toEqual({ ok: true, facts: 10, published: 10 });
-    expect(evidenceCheck(state, since + 301_000)).toEqual({ ok: true, facts: 10, published: 10, degraded: true, unwitnessed_seconds: 301 });
+    expect(checkOf(state, since + 299_000)).toEqual({ ok: true, facts: 10, published: 10 });
+    expect(checkOf(state, since + 301_000)).toEqual({ ok: true, facts: 10, published: 10, degraded: true, unwitnessed_seconds: 301 });
   });
 });

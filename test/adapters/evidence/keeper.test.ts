@@ -1,29 +1,21 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { BehaviorSubject, map, of } from 'rxjs';
 import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
 import { checkLog } from '../../../src/adapters/evidence/checked.ts';
 import { type Chain, chainIn } from '../../../src/adapters/evidence/checkpoints.ts';
 import { growingTiles } from '../../../src/adapters/evidence/tiles.ts';
 import { inMemoryRecords, type SharedRecords } from '../../../src/adapters/shared/records.ts';
+import { evidenceCheck } from '../../../src/api/operator/readiness.ts';
 import { type EventStore, type StoredEvent, StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
 import { leafHash, leafOf } from '../../../src/evidence/leaf.ts';
 import { logSigner, parseVerifierKey } from '../../../src/evidence/note-key.ts';
 import { openProof } from '../../../src/evidence/proof.ts';
-import { covered, expectOneChain, freshFile, type KeptLog, keepLog, ORIGIN, record, rootOver, until } from './keeping.ts';
+import { covered, expectOneChain, freshFile, type KeptLog, keptLogs, ORIGIN, record, rootOver, until } from './keeping.ts';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 200);
 
-const kept: KeptLog[] = [];
-const stopAll = async () => {
-  for (const one of kept.splice(0)) await one.stop();
-};
-afterEach(stopAll);
-const keep = (...args: Parameters<typeof keepLog>): KeptLog => {
-  const one = keepLog(...args);
-  kept.push(one);
-  return one;
-};
+const { keep, stopAll } = keptLogs();
 
 /** Records that tell what is written, and may fail before or after a write is kept. */
 const watched = (records = inMemoryRecords()) => {
@@ -137,6 +129,25 @@ describe('the evidence log', () => {
     expect((await chain.newest())?.standing.newest.size).toBe(6);
   });
 
+  test('says in readiness for how long facts have waited for a checkpoint, when that is long', async () => {
+    const store = inMemoryEventStore();
+    const onDuty = new BehaviorSubject(false);
+    const one = keep(store, { onDuty });
+    await record(store, 5);
+    await until(() => one.evidence.state().size === 5);
+    const since = one.evidence.state().uncoveredSince as number;
+    await record(store, 1);
+    await until(() => one.evidence.state().size === 6);
+    const state = one.evidence.state();
+    const seenAfter = (seconds: number, checkpointMs = 100) => evidenceCheck(state, { now: since + seconds * 1000, checkpointMs });
+    expect(seenAfter(29)).toEqual({ ok: true, facts: 6, published: 0 });
+    expect(seenAfter(31)).toEqual({ ok: true, facts: 6, published: 0, degraded: true, uncovered_seconds: 31 });
+    expect(seenAfter(49, 5000)).toEqual({ ok: true, facts: 6, published: 0 });
+    onDuty.next(true);
+    await covered(one, 6);
+    expect(one.evidence.state().uncoveredSince).toBeNull();
+  });
+
   test('does nothing more when it is stopped, also where the next look is due meanwhile', async () => {
     const store = inMemoryEventStore();
     let looks = 0;
@@ -235,6 +246,29 @@ describe('many nodes', () => {
     expect((await one.evidence.checkpoint())?.root).toEqual(await rootOver(store, 15));
     expect([one.faults, one.evidence.state().fault]).toEqual([[], null]);
     expectOneChain(written, one);
+  });
+
+  test('whose logs differ: the other gives the duty away, and says why, also where that cannot be written', async () => {
+    const store = inMemoryEventStore();
+    const { records } = watched();
+    const one = keep(store, { records });
+    await record(store, 5);
+    await covered(one, 5);
+    let isHalted = false;
+    const onHalt = () => {
+      isHalted = true;
+    };
+    const other = keep(tampered(store, 3), { records, onHalt });
+    Object.assign(other.tiles, {
+      stop() {
+        throw new Error('the disk is full');
+      },
+    });
+    await until(() => other.faults.length === 2);
+    expect([isHalted, other.faults]).toEqual([
+      true,
+      [expect.stringMatching(/^evidence log: the log differs from/), 'evidence log: the disk is full'],
+    ]);
   });
 
   test('of which one comes from behind with another log: it does not go on from what it could not compare', async () => {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { expect } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import {
   type Chain,
   type CheckpointRecords,
@@ -34,7 +34,7 @@ export interface KeptLog {
   stop(): Promise<void>;
 }
 
-interface Options extends Partial<Pick<Keeping, 'onDuty' | 'witnesses' | 'checkpointMs'>> {
+interface Options extends Partial<Pick<Keeping, 'onDuty' | 'onHalt' | 'witnesses' | 'checkpointMs'>> {
   file?: string;
   key?: KeyObject;
   /** What nodes share; their own file if not given. */
@@ -69,6 +69,21 @@ export const keepLog = (store: Pick<EventStore, 'follow'>, options: Options = {}
       tiles.close();
     },
   };
+};
+
+/** Keeps evidence logs that are ended after each test, if not before. */
+export const keptLogs = () => {
+  const kept: KeptLog[] = [];
+  const stopAll = async () => {
+    for (const one of kept.splice(0)) await one.stop();
+  };
+  afterEach(stopAll);
+  const keep: typeof keepLog = (...args) => {
+    const one = keepLog(...args);
+    kept.push(one);
+    return one;
+  };
+  return { keep, stopAll };
 };
 
 export const freshFile = (): string => join(temporaryFolder(), 'evidence.sqlite');

@@ -4,8 +4,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type GrowingTiles, growingTiles, readTiles } from '../../../src/adapters/evidence/tiles.ts';
-import { tileBytes } from '../../../src/evidence/tiles.ts';
 import { growing, inclusionProof, rootAt, verifyInclusion } from '../../../src/evidence/tree.ts';
+import { tileBytes } from '../../evidence/support.ts';
 import { temporaryFolder } from '../../support/served.ts';
 
 const ORIGIN = 'bank.example/consents';

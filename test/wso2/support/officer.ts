@@ -1,5 +1,5 @@
 import { systemIds } from '../../../src/adapters/clock.ts';
-import { consent, lodge, ofRequest } from '../../../src/domain/consent/decider.ts';
+import { amend, consent, lodge, ofRequest } from '../../../src/domain/consent/decider.ts';
 import type { ConsentFact } from '../../../src/domain/consent/events.ts';
 import type { TestEngine } from '../../support/engine.ts';
 
@@ -50,6 +50,16 @@ export const lodgeAs = async (
   const { position } = await engine.decide(consent, consentId, lodge(data, receipt), asClient(clientId, consentId));
   await engine.readModels.reached(position);
   return consentId;
+};
+
+/** Gives a consent another receipt, as an amendment does: nobody has agreed to that. */
+export const amendAs = async ({ engine, ports: { clock } }: TestEngine, clientId: string, consentId: string): Promise<void> => {
+  const state = await engine.load(consent, consentId);
+  if (state.status === 'absent') throw new Error(consentId);
+  const terms = { content: state.content, expiresAt: null, reason: 'other terms', at: clock() };
+  const decision = amend(terms, { Data: { Permissions: ['ReadPAN'] }, Risk: {} }, () => null);
+  const { position } = await engine.decide(consent, consentId, decision, asClient(clientId, consentId));
+  await engine.readModels.reached(position);
 };
 
 /** What an event of a client is recorded with. */
