@@ -3,7 +3,8 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { StoredEvent } from '../../domain/ports/event-store.ts';
-import { insertInto, makeTable, orClosed, type Reads, statements } from './sqlite-statements.ts';
+import { orClosed } from '../sqlite-file.ts';
+import { insertInto, makeTable, type Reads, statements } from './sqlite-statements.ts';
 
 // How far the log was looked through, and the streams in what was looked through that were not over yet, with when they will be.
 const PROGRESS = `create table if not exists looked_through (one integer primary key check (one = 1), position integer not null) strict;

@@ -34,16 +34,6 @@ export const makeTable = (db: DatabaseSync): void => {
 const isUpToDate = (db: DatabaseSync): boolean =>
   db.prepare("select 1 from pragma_table_info('event') where name = 'compatible_from'").get() !== undefined;
 
-/** What opening a file leads to; where it fails, the file is closed again. */
-export const orClosed = <T>(db: DatabaseSync, open: () => T): T => {
-  try {
-    return open();
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-};
-
 /** What is read from a log. All lists are in order. */
 export interface Reads {
   stream(name: string, fromRevision: number): StoredEvent[];

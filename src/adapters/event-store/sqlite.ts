@@ -8,19 +8,12 @@ import {
   type StoredEvent,
   StoreStopped,
 } from '../../domain/ports/event-store.ts';
+import { lockFile, orClosed } from '../sqlite-file.ts';
 import { type Archiving, makeArchiveSome } from './archiving.ts';
 import { followLog } from './follow.ts';
 import { recentStreams } from './recent-streams.ts';
 import { type Archive, joined, openArchive, openBeside, takingOut } from './sqlite-archive.ts';
-import { insertInto, makeTable, orClosed, statements } from './sqlite-statements.ts';
-
-/** The log is in use by another process: one file has one writer. */
-export class LogInUse extends Error {
-  constructor(file: string) {
-    super(`another Countersign process is writing to ${file}; stop it first, or give this one its own COUNTERSIGN_DATA_DIR`);
-    this.name = 'LogInUse';
-  }
-}
+import { insertInto, makeTable, statements } from './sqlite-statements.ts';
 
 // One commit takes at most this many appends, so that a burst does not hold the event loop for long.
 const BATCH = 512;
@@ -28,7 +21,6 @@ const BATCH = 512;
 const CHECKPOINT_PAGES = 20_000;
 const IDLE_MS = 250;
 const LOCKED_MS = 2000;
-const SQLITE_BUSY = 5;
 const SQLITE_CONSTRAINT_UNIQUE = 2067;
 
 interface LogSettings {
@@ -270,16 +262,3 @@ const openLog = (file: string, lock: DatabaseSync): { db: DatabaseSync; archive:
       return { db, archive: openArchive(db, file) };
     });
   });
-
-/** Keeps a file for this process until the lock is closed. Throws `LogInUse` when another process has it. */
-export const lockFile = (file: string): DatabaseSync => {
-  // SQLite's exclusive lock lives as long as the process and is freed by the system when it dies, also at kill -9.
-  const lock = new DatabaseSync(`${file}.lock`);
-  try {
-    lock.exec('pragma locking_mode=exclusive; begin exclusive');
-  } catch (error) {
-    lock.close();
-    throw (error as { errcode?: number }).errcode === SQLITE_BUSY ? new LogInUse(file) : error;
-  }
-  return lock;
-};

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import type { PushOutcome, PushSender, WakeUp } from '../../domain/ports/push-sender.ts';
+import { inTurn } from '../in-turn.ts';
 import { fcmMessage } from './fcm-message.ts';
 import { isAccessTokenRefused, outcomeOf } from './fcm-outcome.ts';
 import { googleCredential, readServiceAccount } from './google-credential.ts';
-import { inTurn } from './in-turn.ts';
 
 const AT_ONCE = 64;
 const ATTEMPT_MS = 30_000;

@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import { orClosed } from '../event-store/sqlite-statements.ts';
+import { orClosed } from '../sqlite-file.ts';
 
 /** A row that is not the same in two files: in the one that it should be in, or in one where it should not be, or with other contents. */
 export interface RowDifference {

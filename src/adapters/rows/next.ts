@@ -16,8 +16,3 @@ export const withNextRows = (file: string): string => {
   }
   return file;
 };
-
-/** Removes read models: they are made again from the log. */
-export const removeRows = (file: string): void => {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
-};

@@ -1,7 +1,8 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Rows } from '../../domain/ports/rows.ts';
+import { removeDatabase } from '../sqlite-file.ts';
 import { sharedReads } from '../sqlite-reading.ts';
-import { nextRowsOf, removeRows } from './next.ts';
+import { nextRowsOf } from './next.ts';
 
 const LOCKED_MS = 2000;
 const SCRUB_MS = 50;
@@ -50,7 +51,7 @@ export const sqliteRows = (file: string | ':memory:', { shared }: Pick<Rows, 'sh
     scrub() {
       if (readOnly) return true;
       // Those that wait to be taken into use were made before, and can be made again.
-      removeRows(nextRowsOf(file));
+      removeDatabase(nextRowsOf(file));
       commit.run();
       // Who reads for long is not waited for.
       db.exec(`pragma busy_timeout=${SCRUB_MS}`);

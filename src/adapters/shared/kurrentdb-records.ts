@@ -1,4 +1,4 @@
-import { inTurn } from '../push/in-turn.ts';
+import { inTurn } from '../in-turn.ts';
 import { BESIDE_THE_LOG, isTombstoned, type Streams } from './kurrentdb-streams.ts';
 import type { SharedRecord, SharedRecords } from './records.ts';
 
