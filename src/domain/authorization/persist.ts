@@ -1,8 +1,4 @@
-import { authorise, consent, ofRequest, reject } from '../consent/decider.ts';
-import type { Decide, Load } from '../decide.ts';
-import { nothingOfTheErased } from '../persist.ts';
-import type { Ids } from '../ports/clock.ts';
-import type { Sealer } from '../ports/sealer.ts';
+import { becomeConsents, type PersistDeps } from '../persist.ts';
 import { authorization } from './decider.ts';
 import { authorizationEvents } from './events.ts';
 
@@ -11,26 +7,12 @@ import { authorizationEvents } from './events.ts';
  * the call that answered and, if that one died, by a reaction; whoever comes second finds it done.
  */
 export const makePersistAuthorization =
-  ({ decide, load, sealer, ids }: { decide: Decide; load: Load; sealer: Sealer; ids: Ids }) =>
+  (deps: PersistDeps) =>
   async (requestId: string): Promise<void> => {
-    const state = await load(authorization, requestId);
-    if (state.status === 'absent' || state.answer === null) return;
-    const { clientId, consentId, consentOrigin, scope, answer } = state;
-    const { verdict, psuId, digest, consentRevision, at, eventId, sealed } = answer;
-    const data = { requestId, psuId, deviceId: null, digest, at };
-    const lodged = consentOrigin === 'lodged' ? null : ofRequest({ clientId, scope, at });
-    const approved = () => {
-      const { accountIds = [], authorizationDetails = null } =
-        (sealed && authorizationEvents.open('AuthorizationApproved', sealed, sealer)) ?? {};
-      return authorise({ data, consentRevision, accountIds, authorizationDetails, lodged });
-    };
-    const command = {
-      id: ids.derived(`persist/${eventId}`),
-      actor: { kind: 'psu', id: psuId } as const,
-      correlationId: consentId,
-      causationId: eventId,
-    };
-    const decision = verdict === 'approved' ? approved() : reject({ data, consentRevision });
-    await decide(consent, consentId, decision, command).catch(nothingOfTheErased);
+    const request = await deps.load(authorization, requestId);
+    if (request.status === 'absent' || request.answer === null) return;
+    const { answer } = request;
+    const opened = () => answer.sealed && authorizationEvents.open('AuthorizationApproved', answer.sealed, deps.sealer);
+    await becomeConsents(deps, { request, answer, psuId: answer.psuId, deviceId: null, opened });
   };
 export type PersistAuthorization = ReturnType<typeof makePersistAuthorization>;
