@@ -30,10 +30,23 @@ export const readText = (req: IncomingMessage, limitBytes: number): Promise<stri
 export const hasBody = (headers: IncomingHttpHeaders): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
+/** Whether a call brings a form. */
+export const isForm = ({ 'content-type': given = '' }: IncomingHttpHeaders): boolean => FORM.test(given);
+
 /** Parses a form strictly: a repeated parameter, a malformed escape or more than `most` parameters are `invalid_request`. */
 export const parseForm = (body: string, headers: IncomingHttpHeaders, most = MAX_PARAMETERS): Form => {
   mustBe(FORM, 'application/x-www-form-urlencoded', headers);
-  const pairs = body.split('&', most + 1);
+  return parameters(body, most);
+};
+
+/** The query of a call as it was sent; empty where there is none. */
+export const queryText = ({ target }: { target: string }): string => target.slice(target.indexOf('?') + 1 || target.length);
+
+/** Parses a query as strictly as a form. */
+export const parseQuery = (call: { target: string }): Form => parameters(queryText(call), MAX_PARAMETERS);
+
+const parameters = (text: string, most: number): Form => {
+  const pairs = text.split('&', most + 1);
   if (pairs.length > most) throw new OAuthError('invalid_request', 'there are too many parameters');
   const form: Record<string, string> = Object.create(null);
   const seen = new Set<string>();

@@ -36,6 +36,12 @@ export const streamed = (type: string, stream: AsyncIterable<string>): Reply => 
 /** A reply without a body. */
 export const noContent = (status: 200 | 204): Reply => ({ status, headers: { 'Cache-Control': 'no-store' }, body: '' });
 
+/** Asks for user name and password, or the credentials of a client (RFC 7617; RFC 6749, section 5.2). */
+export const BASIC_CHALLENGE = { 'WWW-Authenticate': 'Basic realm="Countersign"' };
+
+/** A reply that asks so. */
+export const askingForBasic = (reply: Reply): Reply => ({ ...reply, headers: { ...reply.headers, ...BASIC_CHALLENGE } });
+
 const STATUS: Partial<Record<OAuthErrorCode, number>> = {
   invalid_client: 401,
   invalid_token: 401,

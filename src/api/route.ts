@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import type { ClientCertificate } from '../domain/client/certificate.ts';
 import { OAuthError, type OAuthErrorCode } from '../domain/oauth-error.ts';
 import { type Form, parseForm } from './body.ts';
-import { type Reply, refusalReply } from './reply.ts';
+import { askingForBasic, type Reply, refusalReply } from './reply.ts';
 
 /** One call, as handlers see it; they know nothing else of HTTP. */
 export interface Call {
@@ -80,7 +80,6 @@ export const formRoute = (path: string, endpoint: Endpoint, doc?: RouteDoc): Rou
   // RFC 6749, section 5.2: who tried a scheme of HTTP is told which one there is.
   refuse(refusal, { headers }) {
     const reply = refusalReply(refusal);
-    if (refusal.error !== 'invalid_client' || headers.authorization === undefined) return reply;
-    return { ...reply, headers: { ...reply.headers, 'WWW-Authenticate': 'Basic realm="Countersign"' } };
+    return refusal.error === 'invalid_client' && headers.authorization !== undefined ? askingForBasic(reply) : reply;
   },
 });

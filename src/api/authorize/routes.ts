@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { OAuthError } from '../../domain/oauth-error.ts';
-import { hasBody, parseForm } from '../body.ts';
+import { hasBody, parseForm, parseQuery } from '../body.ts';
 import type { Handler, Route, RouteDoc } from '../route.ts';
 import { PATHS } from '../surface.ts';
 import { makeAuthorize } from './authorize.ts';
@@ -12,10 +12,7 @@ import { asPage } from './refusal-page.ts';
 /** The pages of the redirect flow: a browser arrives with a request, its PSU signs in and answers, and it leaves with the answer. */
 export const authorizeRoutes = (deps: AuthorizeDeps): Route[] => {
   const authorize = makeAuthorize(deps);
-  const byQuery: Handler = ({ target, headers }) => {
-    const query = target.includes('?') ? target.slice(target.indexOf('?') + 1) : '';
-    return authorize(parseForm(query, AS_FORM), headers);
-  };
+  const byQuery: Handler = (call) => authorize(parseQuery(call), call.headers);
   const byForm: Handler = async (call) => {
     if (call.target.includes('?')) throw new OAuthError('invalid_request', 'parameters belong in the body, not in the query');
     if (!hasBody(call.headers)) throw new OAuthError('invalid_request', 'the parameters are missing');
@@ -28,8 +25,6 @@ export const authorizeRoutes = (deps: AuthorizeDeps): Route[] => {
     { method: 'POST', path: PATHS.consent, handle: consentHandler(deps), doc: consentDoc, refuse: asPage },
   ];
 };
-
-const AS_FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 
 const PAGE = 'text/html';
 const AS_PAGE: RouteDoc['refusal'] = { type: PAGE, status: { invalid_client: 400 } };

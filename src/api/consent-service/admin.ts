@@ -7,6 +7,7 @@ import type { Sealer } from '../../domain/ports/sealer.ts';
 import { searchConsents } from '../../projections/consent-lookup.ts';
 import { latestFacts } from '../../projections/consent-service.ts';
 import { expireConsents } from '../../projections/reactions/end-what-is-over.ts';
+import { queryText } from '../body.ts';
 import { parse } from '../parse.ts';
 import type { ReadModels } from '../read-models.ts';
 import { json, noContent } from '../reply.ts';
@@ -170,8 +171,8 @@ const onlyOfficer = async (officer: Officer, call: Call): Promise<void> => {
 };
 
 /** The query; a parameter that is repeated is one list. */
-const queryOf = ({ target }: Call): Record<string, string> => {
-  const given = new URLSearchParams(target.slice(target.indexOf('?') + 1 || target.length));
+const queryOf = (call: Call): Record<string, string> => {
+  const given = new URLSearchParams(queryText(call));
   return Object.fromEntries([...new Set(given.keys())].map((name) => [name, given.getAll(name).join(',')]));
 };
 

@@ -1,6 +1,6 @@
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Actor } from '../../domain/ports/event-store.ts';
-import { type Reply, refusalReply } from '../reply.ts';
+import { askingForBasic, type Reply, refusalReply } from '../reply.ts';
 import type { Call } from '../route.ts';
 import { type Bearer, tokenRefusal } from '../tpp/bearer.ts';
 import type { AuthenticateClient, AuthenticatedClient } from '../tpp/client-auth.ts';
@@ -26,7 +26,8 @@ interface Deps {
   authenticate: AuthenticateClient;
 }
 
-const BASIC = /^basic /i;
+/** Whether who calls wants to prove itself by Basic. */
+export const triesBasic = ({ headers }: Call): boolean => /^basic /i.test(headers.authorization ?? '');
 
 /**
  * Who calls the consent service. A client of the ASPSP proves itself by Basic, as the reference's do, or by a token of its own; it must be
@@ -46,7 +47,7 @@ export const makeOfficer = ({ bearer, authenticate }: Deps) => {
 
     /** A client of the ASPSP. */
     async client(call: Call, scope: string): Promise<string> {
-      if (BASIC.test(call.headers.authorization ?? '')) return (await byBasic(call, scope)).clientId;
+      if (triesBasic(call)) return (await byBasic(call, scope)).clientId;
       const { clientId, psuId } = await bearer(call, scope);
       if (psuId !== null) throw new OAuthError('insufficient_scope', 'this is done with a client_credentials token');
       return clientId;
@@ -54,7 +55,7 @@ export const makeOfficer = ({ bearer, authenticate }: Deps) => {
 
     /** An officer with `consents:read_all`, or a PSU with `consents:read_self`. */
     async reader(call: Call): Promise<Reader> {
-      if (BASIC.test(call.headers.authorization ?? '')) return officer((await byBasic(call, CONSENT_SCOPES.readAll)).clientId);
+      if (triesBasic(call)) return officer((await byBasic(call, CONSENT_SCOPES.readAll)).clientId);
       const { clientId, psuId, scope } = await bearer(call, CONSENT_SCOPES.readAll, CONSENT_SCOPES.readSelf);
       const needed = psuId === null ? CONSENT_SCOPES.readAll : CONSENT_SCOPES.readSelf;
       if (!scope.split(' ').includes(needed))
@@ -70,6 +71,5 @@ const officer = (clientId: string): Reader => ({ psuId: null, actor: { kind: 'op
 /** How the consent service refuses: with the challenge of the way in which the caller tried to prove itself. */
 export const refusedOfficer = (refusal: OAuthError, call: Call): Reply => {
   const reply = tokenRefusal(refusal, call) ?? refusalReply(refusal);
-  if (refusal.error !== 'invalid_client') return reply;
-  return { ...reply, headers: { ...reply.headers, 'WWW-Authenticate': 'Basic realm="Countersign"' } };
+  return refusal.error === 'invalid_client' ? askingForBasic(reply) : reply;
 };

@@ -4,7 +4,7 @@ import type { Ids } from '../../domain/ports/clock.ts';
 import { OF_REQUEST } from '../../projections/consent-lookup.ts';
 import { makeAnswerInSession, makeShowing, type SessionDeps } from '../authorize/consent.ts';
 import { sessionOf } from '../authorize/session-data-key.ts';
-import { readJson } from '../body.ts';
+import { queryText, readJson } from '../body.ts';
 import { json } from '../reply.ts';
 import type { Handler, Route, RouteDoc } from '../route.ts';
 import { PATHS } from '../surface.ts';
@@ -78,7 +78,7 @@ export const webAuthorisationRoutes = (deps: Deps): Route[] => {
       accountIds: approved ? accountIds : [],
     });
     const url = await answerUrl(way, client, answer);
-    if (new URLSearchParams(call.target.split('?', 2)[1]).get('authorize') === 'false') return json(200, { redirectUri: url });
+    if (new URLSearchParams(queryText(call)).get('authorize') === 'false') return json(200, { redirectUri: url });
     return { status: 302, headers: { Location: url, 'Cache-Control': 'no-store' }, body: '' };
   };
 

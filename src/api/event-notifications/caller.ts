@@ -2,7 +2,7 @@ import { client } from '../../domain/client/decider.ts';
 import type { Load } from '../../domain/decide.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Actor } from '../../domain/ports/event-store.ts';
-import { CONSENT_SCOPES, type Officer } from '../consent-service/officer.ts';
+import { CONSENT_SCOPES, type Officer, triesBasic } from '../consent-service/officer.ts';
 import type { Call } from '../route.ts';
 import type { Bearer } from '../tpp/bearer.ts';
 
@@ -50,7 +50,7 @@ export const makeCaller =
   ({ bearer, officer, load }: { bearer: Bearer; officer: Officer; load: Load }) =>
   async (call: Call): Promise<Called> => {
     // Where the reference's systems call by Basic, they call for a TPP.
-    if (inHeader(call, CLIENT_ID) !== undefined || /^basic /i.test(call.headers.authorization ?? '')) {
+    if (inHeader(call, CLIENT_ID) !== undefined || triesBasic(call)) {
       const actor: Actor = { kind: 'operator', id: await operatorOf(officer, call) };
       const clientId = namedClient(call);
       await checkClient(clientId, load);

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import * as z from 'zod';
 import { OAuthError, type OAuthErrorCode } from '../../domain/oauth-error.ts';
 import type { Ids } from '../../domain/ports/clock.ts';
-import { asRefusal, json, refusalReply, statusOf } from '../reply.ts';
+import { asRefusal, BASIC_CHALLENGE, json, refusalReply, statusOf } from '../reply.ts';
 import type { Route, RouteDoc } from '../route.ts';
 
 /** The reference's codes for devices, each with its status. Where the reference blames itself for a caller's fault, the caller has it. */
@@ -48,7 +48,7 @@ export const makeDeviceRefuse =
     const { code, status, message } = told(words, refusal);
     const { headers } = refusalReply(refusal);
     const body = { code, message, description: refusal.message, traceId: ids.uuid() };
-    return json(status, body, { ...headers, ...(status === 401 && { 'WWW-Authenticate': 'Basic realm="Countersign"' }) });
+    return json(status, body, { ...headers, ...(status === 401 && BASIC_CHALLENGE) });
   };
 
 /** The part of a route's description that follows from its words. */

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { PsuDirectory } from '../../domain/ports/psu-directory.ts';
 import { requestOfSession } from '../../projections/device-lookup.ts';
 import { findPending } from '../../projections/pending-requests.ts';
-import { parseForm } from '../body.ts';
+import { parseQuery } from '../body.ts';
 import type { CallSignIn } from '../login.ts';
 import { parse } from '../parse.ts';
 import { json } from '../reply.ts';
@@ -65,9 +65,8 @@ const Session = z.object({ sessionDataKey: z.string().max(256).optional() });
 /** Whether a request still waits: what a browser asks that stands beside the phone. */
 const checkStatus =
   ({ readModels, clock }: Pick<Deps, 'readModels' | 'clock'>): Handler =>
-  async ({ target }) => {
-    const query = target.includes('?') ? target.slice(target.indexOf('?') + 1) : '';
-    const { sessionDataKey } = parse(Session, parseForm(query, { 'content-type': 'application/x-www-form-urlencoded' }));
+  async (call) => {
+    const { sessionDataKey } = parse(Session, parseQuery(call));
     if (!sessionDataKey) throw refused('no session to check');
     const requestId = await readModels.find((rows) => requestOfSession(rows, sessionDataKey));
     if (requestId === undefined) throw refused('unknown session');
