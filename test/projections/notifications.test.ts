@@ -11,7 +11,7 @@ import { makeTokens } from '../../src/api/tpp/tokens.ts';
 import { type Outbound, OutboundFailed, OutboundRefused, type OutboundRequest } from '../../src/domain/ports/outbound.ts';
 import { projections } from '../../src/projections/all.ts';
 import { notificationsDueAt } from '../../src/projections/notifications-due.ts';
-import { CALLS_PER_CLIENT } from '../../src/projections/reactions/notify-client.ts';
+import { CALLS_PER_CLIENT } from '../../src/projections/reactions/call-client.ts';
 import { pingClient } from '../../src/projections/reactions/ping-client.ts';
 import { pushTokens } from '../../src/projections/reactions/push-tokens.ts';
 import { runReactions } from '../../src/projections/reactions/runner.ts';

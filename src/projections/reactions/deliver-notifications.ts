@@ -9,11 +9,12 @@ import type { Clock, Ids } from '../../domain/ports/clock.ts';
 import type { Outbound } from '../../domain/ports/outbound.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import { notificationsToDeliver, subscriptionsTo } from '../event-notifications.ts';
-import { CALLS_PER_CLIENT, fraction, post } from './notify-client.ts';
+import { CALLS_PER_CLIENT, fraction, post, refused } from './call-client.ts';
+import { engineCommand } from './engine-command.ts';
 import type { Reaction } from './runner.ts';
 import { untilKept } from './until-kept.ts';
 
-const ENGINE = { kind: 'engine', id: 'deliver-notifications' } as const;
+const NAME = 'deliver-notifications';
 
 interface Deps {
   decide: Decide;
@@ -28,7 +29,7 @@ interface Deps {
 
 /** EventNotificationCreated → the callback of a subscription is called: at least once, until it has taken it or was called often enough. */
 export const deliverNotifications = (deps: Deps): Reaction => ({
-  name: 'deliver-notifications',
+  name: NAME,
   after: ['EventNotificationCreated', 'EventNotificationAcknowledged', 'EventNotificationNotDelivered'],
   due: (limit) =>
     notificationsToDeliver(deps.rows, { at: deps.clock(), perClient: CALLS_PER_CLIENT, limit }).map(({ notificationId }) => ({
@@ -44,7 +45,7 @@ const deliver = async (deps: Deps, notificationId: string): Promise<void> => {
   if (notification.status === 'absent' || !isToBeCalled(notification, clock())) return;
   const { clientId, attempts: attemptsBefore } = notification;
   const outcome = await attempt(deps, notificationId, notification);
-  const command = { id: ids.uuid(), actor: ENGINE, correlationId: notificationId, causationId: null };
+  const command = engineCommand(ids, NAME, notificationId);
   const told = delivered(outcome, { clientId, attemptsBefore, at: clock() }, fraction(ids));
   await untilKept((again) => decide(eventNotification, notificationId, told, { ...command, again }));
 };
@@ -76,5 +77,3 @@ const messageOf = (metadata: ClientMetadata, notificationId: string, set: string
   profileOf(metadata).eventCallback === 'reference'
     ? { body: JSON.stringify({ notificationId, SET: set }), headers: {} }
     : { body: set, headers: { 'content-type': 'application/secevent+jwt', accept: 'application/json' } };
-
-const refused = (reason: string, status: number | null = null): NotificationOutcome => ({ outcome: 'refused', reason, status });

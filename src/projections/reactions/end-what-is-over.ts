@@ -7,6 +7,7 @@ import type { Rows } from '../../domain/ports/rows.ts';
 import { overdueConsents } from '../consent-lookup.ts';
 import { cancellationsDue, findPending, overdueRequests } from '../pending-requests.ts';
 import { revocationsDue } from '../token-lookup.ts';
+import { engineCommand } from './engine-command.ts';
 import type { Reaction } from './runner.ts';
 
 interface Deps {
@@ -15,13 +16,6 @@ interface Deps {
   clock: Clock;
   ids: Ids;
 }
-
-const command = (ids: Ids, reaction: string, correlationId: string) => ({
-  id: ids.uuid(),
-  actor: { kind: 'engine', id: reaction } as const,
-  correlationId,
-  causationId: null,
-});
 
 const END_OF_WHAT_THEY_HANG_ON = ['ConsentRevoked', 'ConsentExpired', 'ClientDisabled'] as const;
 
@@ -37,7 +31,7 @@ export const expireRequests = ({ decide, rows, clock, ids }: Deps): Reaction => 
           cibaRequest,
           requestId,
           expireRequest(clock()),
-          command(ids, 'expire-requests', findPending(rows, requestId)?.consent_id ?? requestId),
+          engineCommand(ids, 'expire-requests', findPending(rows, requestId)?.consent_id ?? requestId),
         ),
     })),
 });
@@ -49,7 +43,7 @@ export const expireConsents = ({ decide, rows, clock, ids }: Deps): Reaction => 
   due: (limit) =>
     overdueConsents(rows, clock(), limit).map((consentId) => ({
       key: consentId,
-      act: () => decide(consent, consentId, expireConsent(clock()), command(ids, 'expire-consents', consentId)),
+      act: () => decide(consent, consentId, expireConsent(clock()), engineCommand(ids, 'expire-consents', consentId)),
     })),
 });
 
@@ -64,7 +58,7 @@ export const cancelRequests = ({ decide, rows, clock, ids }: Deps): Reaction => 
     cancellationsDue(rows, limit).map(({ requestId, reason, supersededBy }) => ({
       key: requestId,
       act: () => {
-        const ended = command(ids, 'cancel-requests', findPending(rows, requestId)?.consent_id ?? requestId);
+        const ended = engineCommand(ids, 'cancel-requests', findPending(rows, requestId)?.consent_id ?? requestId);
         // The call that superseded it does this at once: whoever comes second repeats the same event.
         const because = supersededBy === null ? {} : { id: ids.derived(`supersede/${supersededBy}`), causationId: supersededBy };
         return decide(cibaRequest, requestId, cancel({ reason, at: clock() }), { ...ended, ...because });
@@ -79,6 +73,6 @@ export const revokeGrants = ({ decide, rows, clock, ids }: Deps): Reaction => ({
   due: (limit) =>
     revocationsDue(rows, limit).map(({ grantId, consentId, reason }) => ({
       key: grantId,
-      act: () => decide(grant, grantId, revoke({ reason, at: clock() }), command(ids, 'revoke-grants', consentId ?? grantId)),
+      act: () => decide(grant, grantId, revoke({ reason, at: clock() }), engineCommand(ids, 'revoke-grants', consentId ?? grantId)),
     })),
 });

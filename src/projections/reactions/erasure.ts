@@ -10,6 +10,7 @@ import { ONLY_KEY } from '../../domain/psu/retention.ts';
 import { keysInUse } from '../expired-data.ts';
 import { consentsOnlyOf, erasuresDue, livingOf } from '../psu-data.ts';
 import type { Applied } from '../runner.ts';
+import { engineCommand } from './engine-command.ts';
 import { type DestroyDeps, recordExpired } from './expire-data.ts';
 import type { Reaction } from './runner.ts';
 
@@ -48,12 +49,7 @@ const endAll = async ({ decide, rows, clock, ids }: DestroyDeps, psuId: string, 
   for (const id of deviceIds) await decide(device, id, revokeDevice('operator', psuId, at), command(ids, id, eventId));
 };
 
-const command = (ids: Ids, correlationId: string, causationId: string) => ({
-  id: ids.uuid(),
-  actor: { kind: 'engine', id: NAME } as const,
-  correlationId,
-  causationId,
-});
+const command = (ids: Ids, correlationId: string, causationId: string) => engineCommand(ids, NAME, correlationId, causationId);
 
 const KEYS_OF_CONSENT = ['consent.-', ONLY_KEY];
 

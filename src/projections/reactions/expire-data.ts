@@ -4,6 +4,7 @@ import type { Rows } from '../../domain/ports/rows.ts';
 import type { SealingKeys } from '../../domain/ports/sealer.ts';
 import { expire, keyNameOf, psu } from '../../domain/psu/decider.ts';
 import { type ExpiredKey, expiredKeys, isStillOver, latelyExpired, type RetentionDays } from '../expired-data.ts';
+import { engineCommand } from './engine-command.ts';
 import type { Reaction } from './runner.ts';
 
 const NAME = 'expire-data';
@@ -92,9 +93,7 @@ export const recordExpired = async (
   keys: readonly ExpiredKey[],
   { reaction, causationId }: { reaction: string; causationId: string | null },
 ): Promise<void> => {
-  const record = (key: ExpiredKey) => {
-    const command = { id: ids.uuid(), actor: { kind: 'engine', id: reaction } as const, correlationId: key.psuId, causationId };
-    return decide(psu, key.psuId, expire({ ...key, at: clock() }), command);
-  };
+  const record = (key: ExpiredKey) =>
+    decide(psu, key.psuId, expire({ ...key, at: clock() }), engineCommand(ids, reaction, key.psuId, causationId));
   for (let at = 0; at < keys.length; at += AT_ONCE) await Promise.all(keys.slice(at, at + AT_ONCE).map(record));
 };

@@ -2,18 +2,18 @@ import { cibaRequest, type ReceivedCibaRequest } from '../../domain/ciba-request
 import { cibaRequestEvents } from '../../domain/ciba-request/events.ts';
 import { client } from '../../domain/client/decider.ts';
 import { consent, waits } from '../../domain/consent/decider.ts';
-import type { Command, Decide, Load } from '../../domain/decide.ts';
-import { attempted, isDue, type NotificationOutcome, notification, outcomeOf } from '../../domain/notification/decider.ts';
+import type { Decide, Load } from '../../domain/decide.ts';
+import { attempted, isDue, type NotificationOutcome, notification } from '../../domain/notification/decider.ts';
 import type { Clock, Ids } from '../../domain/ports/clock.ts';
-import { type Outbound, OutboundFailed, OutboundRefused } from '../../domain/ports/outbound.ts';
+import type { Outbound } from '../../domain/ports/outbound.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
 import type { Sealer } from '../../domain/ports/sealer.ts';
 import { notificationsDueAt } from '../notifications-due.ts';
+import { CALLS_PER_CLIENT, fraction, post, refused } from './call-client.ts';
+import { engineCommand } from './engine-command.ts';
 import type { Reaction } from './runner.ts';
 import { untilKept } from './until-kept.ts';
 
-/** The calls to one client that may be under way at once. */
-export const CALLS_PER_CLIENT = 32;
 const ALL = Number.MAX_SAFE_INTEGER;
 
 export interface NotifyDeps {
@@ -55,14 +55,6 @@ export const notifying = (
     })),
 });
 
-/** What an event that the engine adds to the story of a request is recorded with. */
-export const engineCommand = (ids: Ids, reaction: string, { consentId, answer }: ReceivedCibaRequest): Command => ({
-  id: ids.uuid(),
-  actor: { kind: 'engine', id: reaction },
-  correlationId: consentId,
-  causationId: answer?.eventId ?? null,
-});
-
 /**
  * Makes one attempt to tell a client of the end of its request, if one is due, and records what became of it (CIBA Core 1.0, section 10).
  * Before tokens can be had for an approval, none is due. Gives the request, or null where there is nothing to tell yet.
@@ -80,7 +72,8 @@ export const notifyClient = async (
   const outcome = await attempt(deps, request, messageOf);
   const { clientId, deliveryMode, expiresAt: requestExpiresAt } = request;
   const by = { requestId, clientId, deliveryMode, at: clock(), requestExpiresAt, mayRepeat };
-  const [told, command] = [attempted(by, outcome, fraction(ids)), engineCommand(ids, reaction, request)];
+  const told = attempted(by, outcome, fraction(ids));
+  const command = engineCommand(ids, reaction, request.consentId, request.answer?.eventId);
   await untilKept((again) => decide(notification, requestId, told, { ...command, again }));
   return request;
 };
@@ -100,27 +93,3 @@ const attempt = async (
   if ('reason' in message) return refused(message.reason);
   return post(outbound, url, message.body, { authorization: `Bearer ${asked.notificationToken}` });
 };
-
-/** Sends something to an endpoint of a client: JSON, unless the headers say otherwise. */
-export const post = async (
-  outbound: Outbound,
-  url: string,
-  body: string,
-  more: Readonly<Record<string, string>> = {},
-): Promise<NotificationOutcome> => {
-  const headers = { 'content-type': 'application/json', ...more };
-  try {
-    // CIBA Core 1.0, section 10.2: what the client answers besides its status says nothing.
-    const { status } = await outbound.fetch({ method: 'POST', url, headers, body, statusOnly: true });
-    return outcomeOf(status);
-  } catch (error) {
-    if (error instanceof OutboundFailed) return { outcome: 'retry', reason: error.reason, status: null };
-    if (error instanceof OutboundRefused) return refused(error.reason);
-    throw error;
-  }
-};
-
-const refused = (reason: string): NotificationOutcome => ({ outcome: 'refused', reason, status: null });
-
-/** A random number from 0 up to, and without, 1. */
-export const fraction = (ids: Ids): number => Number.parseInt(ids.uuid().slice(-8), 16) / 2 ** 32;

@@ -19,6 +19,7 @@ import type { PushContent } from '../../domain/ports/push-sender.ts';
 import { bytesOf, MOST_BYTES, phoneContent, type Told } from '../../domain/push/phone-content.ts';
 import { findClient } from '../client-lookup.ts';
 import type { PushDue } from '../device-lookup.ts';
+import { engineCommand } from './engine-command.ts';
 import type { PushDeps } from './push-to-device.ts';
 
 type Deps = Omit<PushDeps, 'pushSender' | 'loginScript'>;
@@ -70,8 +71,7 @@ export const toldTo = async (
     ...{ psuId, deviceId, sessionId: null, digest: ids.hash(shown), nonce: ids.hash(challenge) },
     ...{ consentRevision: consentState.revision, at: clock() },
   };
-  const actor = { kind: 'engine', id: 'push-to-device' } as const;
-  const command = { id: ids.uuid(), actor, correlationId: request.consentId, causationId: null };
+  const command = engineCommand(ids, 'push-to-device', request.consentId);
   const { eventIds, state } = await decide(cibaRequest, requestId, retrieve(data, shown, before?.digest), command);
   // Another node was first: what it recorded is what counts.
   return eventIds.length > 0 ? told : toldIn(lastRetrieval(ofPsu(state, psuId), deviceId) as Retrieval, deps);

@@ -15,11 +15,12 @@ import type { Sealer } from '../../domain/ports/sealer.ts';
 import { attempted, push, pushIdOf } from '../../domain/push/decider.ts';
 import { type PushDue, pushesDue } from '../device-lookup.ts';
 import { findPending } from '../pending-requests.ts';
+import { engineCommand } from './engine-command.ts';
 import { toldTo } from './phone-told.ts';
 import type { Reaction } from './runner.ts';
 import { untilKept } from './until-kept.ts';
 
-const ENGINE = { kind: 'engine', id: 'push-to-device' } as const;
+const NAME = 'push-to-device';
 
 export interface PushDeps {
   decide: Decide;
@@ -38,7 +39,7 @@ export interface PushDeps {
 
 /** CibaRequestReceived → every device of the PSU is woken. At least once until the request ends; every attempt is a fact. */
 export const pushToDevice = (deps: PushDeps): Reaction => ({
-  name: 'push-to-device',
+  name: NAME,
   after: [
     ...(['CibaRequestReceived', 'DevicePushAccepted', 'DevicePushRejected'] as const),
     ...(['DeviceRegistered', 'DevicePushTokenReplaced', 'DevicePushTokenDied', 'DeviceRevoked'] as const),
@@ -56,14 +57,13 @@ const wake = async (deps: PushDeps, due: PushDue, mayRepeat: boolean): Promise<v
   // The rows stand a moment behind: what was decided meanwhile takes this off the list.
   if (registered.status !== 'active' || registered.token?.revision !== tokenRevision || consentId === undefined) return;
   if ((await load(push, pushIdOf(due))).status !== 'open') return;
-  const command = () => ({ id: ids.uuid(), actor: ENGINE, correlationId: consentId, causationId: null });
   const outcome = await outcomeOf(deps, registered, due);
   const at = clock();
-  const died = command();
+  const died = engineCommand(ids, NAME, consentId);
   if (outcome.outcome === 'dead')
     await untilKept((again) => decide(device, deviceId, pushTokenDied(tokenRevision, at), { ...died, again }));
   const attempt = { requestId, deviceId, tokenRevision, psuId, at, requestExpiresAt: expiresAt, mayRepeat };
-  const made = command();
+  const made = engineCommand(ids, NAME, consentId);
   await untilKept((again) => decide(push, pushIdOf(due), attempted(attempt, outcome), { ...made, again }));
 };
 

@@ -4,7 +4,8 @@ import { grantEvents } from '../../domain/grant/events.ts';
 import { notification } from '../../domain/notification/decider.ts';
 import { OAuthError } from '../../domain/oauth-error.ts';
 import type { Rows } from '../../domain/ports/rows.ts';
-import { engineCommand, type Message, type NotifyDeps, notifyClient, notifying } from './notify-client.ts';
+import { engineCommand } from './engine-command.ts';
+import { type Message, type NotifyDeps, notifyClient, notifying } from './notify-client.ts';
 import type { Reaction } from './runner.ts';
 
 const NAME = 'push-tokens';
@@ -36,7 +37,8 @@ const pushTo = async (deps: Deps, requestId: string, mayRepeat: boolean): Promis
   const request = await notifyClient(deps, { requestId, reaction: NAME, mayRepeat }, (authReqId, its) => messageOf(deps, authReqId, its));
   // Decided by the first attempt that ended the notification, of whichever node.
   if (request === null || (await load(notification, requestId)).status !== 'rejected') return;
-  await decide(grant, requestId, revoke({ reason: 'not_delivered', at: clock() }), engineCommand(ids, NAME, request));
+  const command = engineCommand(ids, NAME, request.consentId, request.answer?.eventId);
+  await decide(grant, requestId, revoke({ reason: 'not_delivered', at: clock() }), command);
 };
 
 const messageOf = async (deps: Deps, authReqId: string, request: ReceivedCibaRequest): Promise<Message> => {
