@@ -21,6 +21,9 @@ export const nodeHash = (left: Buffer, right: Buffer): Buffer => {
 /** The root of the tree over the first `size` leaves. */
 export const rootAt = (size: number, hashAt: HashAt): Buffer => (size === 0 ? EMPTY_ROOT : rootOf(0, size, hashAt));
 
+/** The edge of the tree over the first `size` leaves: the roots of the full subtrees that they fall into, the largest first. */
+export const edgeAt = (size: number, hashAt: HashAt): Buffer[] => peaksOf(0, size).map(({ level, index }) => hashAt(level, index));
+
 /** The way from a leaf to the root, from its sibling upwards (RFC 6962, section 2.1.1). */
 export const inclusionProof = (index: number, size: number, hashAt: HashAt): Buffer[] => {
   if (!isCount(index) || !isCount(size) || index >= size) throw new RangeError(`a tree of ${size} leaves has no leaf ${index}`);
@@ -111,8 +114,6 @@ export interface Growing {
   /** Adds a leaf. Says each full subtree that it completes, itself (level 0) first. */
   append(leafHash: Buffer, onNode?: (level: number, index: number, hash: Buffer) => void): void;
   root(): Buffer;
-  /** The roots of the full subtrees that the leaves fall into, the largest first. */
-  edge(): readonly Buffer[];
 }
 
 /** Goes on from the edge of a tree of this size. */
@@ -135,7 +136,6 @@ export const growing = (edge: readonly Buffer[] = [], size = 0): Growing => {
       size += 1;
     },
     root: () => folded(peaks),
-    edge: () => [...peaks],
   };
 };
 

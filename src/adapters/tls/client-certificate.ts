@@ -1,7 +1,8 @@
-import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
+import { hash, type KeyObject, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { ClientCertificate } from '../../domain/client/certificate.ts';
 import { canonicalName } from '../../domain/client/distinguished-name.ts';
+import { thumbprintOf } from '../jose/imported-key.ts';
 import { alternativeNames } from './alternative-names.ts';
 
 // By type, or by curve for elliptic ones: brainpool curves and RSA-PSS have no JWK.
@@ -29,7 +30,7 @@ export const isValidAt = ({ notBefore, notAfter }: Pick<ClientCertificate, 'notB
 export const contentOf = (x509: X509Certificate, chainTrusted: boolean): ClientCertificate => {
   const { dns, uri, ip, email } = alternativeNames(x509);
   return {
-    thumbprint: sha256(x509.raw),
+    thumbprint: hash('sha256', x509.raw, 'base64url'),
     publicKeyThumbprint: publicKeyThumbprint(x509.publicKey),
     chainTrusted,
     subject: subjectOf(x509),
@@ -45,11 +46,5 @@ export const contentOf = (x509: X509Certificate, chainTrusted: boolean): ClientC
 /** Node writes an RDN per line in the order of the certificate; RFC 4514 (section 2.1) starts with the last one. */
 const subjectOf = ({ subject }: X509Certificate): string => canonicalName((subject ?? '').split('\n').reverse().join(',')) ?? '';
 
-const publicKeyThumbprint = (key: KeyObject): string | null => {
-  if (!JWK_KEYS.includes(key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? '')) return null;
-  // RFC 7638, section 3.2: the required members in this order; JSON leaves out those that the type of key does not have.
-  const { crv, e, kty, n, x, y } = key.export({ format: 'jwk' });
-  return sha256(JSON.stringify({ crv, e, kty, n, x, y }));
-};
-
-const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('base64url');
+const publicKeyThumbprint = (key: KeyObject): string | null =>
+  JWK_KEYS.includes(key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? '') ? thumbprintOf(key) : null;

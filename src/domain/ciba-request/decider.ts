@@ -17,17 +17,7 @@ import {
   type Verdict,
 } from './state.ts';
 
-export {
-  type Answer,
-  type Asked,
-  type CibaRequest,
-  cibaRequest,
-  lastRetrieval,
-  ofPsu,
-  type ReceivedCibaRequest,
-  type Retrieval,
-  type Verdict,
-} from './state.ts';
+export * from './state.ts';
 
 type DataOf<T extends CibaRequestFact['type']> = Extract<CibaRequestFact, { type: T }>['data'];
 type Decides = Decision<CibaRequest, CibaRequestEvents>;
