@@ -45,13 +45,6 @@ export const deciders: ReadonlyMap<string, AnyDecider> = new Map(every.map((deci
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** A fact, and the state of its stream right after it. */
-export interface Step {
-  event: StoredEvent;
-  stream: string;
-  state: Json;
-}
-
 /** The log played again, fact after fact, through what decides on it. */
 export interface Replay {
   /** Folds the next fact. Throws `UnreadableEvent` for one that this program does not know. */
@@ -85,15 +78,6 @@ export const makeReplay = (sealer: Sealer | null = null): Replay => {
     streams: () => states.keys(),
   };
 };
-
-/** Plays facts and tells the state of its stream after each of them. */
-export function* foldAll(events: Iterable<StoredEvent>, sealer: Sealer | null = null): Generator<Step, undefined> {
-  const replay = makeReplay(sealer);
-  for (const event of events) {
-    replay.apply(event);
-    yield { event, stream: event.stream, state: replay.state(event.stream) };
-  }
-}
 
 /** The state of each stream after the last of its facts. */
 export const statesOf = (events: Iterable<StoredEvent>, sealer: Sealer | null = null): ReadonlyMap<string, Json> => {

@@ -42,10 +42,6 @@ export const tileWidth = ({ level, index }: Omit<Tile, 'width'>, size: number): 
   return Math.max(0, Math.min(TILE_WIDTH, all - index * TILE_WIDTH));
 };
 
-/** The bytes of a tile of hashes. */
-export const tileBytes = (level: number, index: number, width: number, hashAt: HashAt): Buffer =>
-  Buffer.concat(Array.from({ length: width }, (_, at) => hashAt(level * TILE_HEIGHT, index * TILE_WIDTH + at)));
-
 /** Every full subtree's root, from tiles that are at least as wide as the tree needs. Throws `RangeError` beyond their end. */
 export const hashFromTiles =
   (tile: (level: number, index: number) => Buffer): HashAt =>

@@ -206,6 +206,8 @@ export const makeVerification = (settings: VerifySettings): Verification => {
           note('T2', `the facts end at ${facts}; from ${anchor} on they are not those of the checkpoint of ${size} from ${from}`, anchor);
         if (newest !== null && facts > newest.size && !settings.growing)
           note('T2', 'there are more facts than the checkpoint covers', newest.size);
+        if (leaves !== undefined && !isOther && leaves.size > facts)
+          note('T4', `the facts end at ${facts}, and the tree was made of ${leaves.size}`, facts);
       }
       if (!isOfConsent) note('S5', 'no fact is of the consent', null);
       const sealed = sealedParts.settle(note);

@@ -71,4 +71,4 @@ export const latestFacts = (
 };
 
 /** Takes a PSU's accounts out of these rows. */
-export const forgetAccountsOf = (rows: Rows, psuId: string): void => rows.run('delete from consent_account where psu_id = ?', psuId);
+const forgetAccountsOf = (rows: Rows, psuId: string): void => rows.run('delete from consent_account where psu_id = ?', psuId);

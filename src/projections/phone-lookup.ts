@@ -63,4 +63,4 @@ export const phonesOf = (rows: Rows, psuId: string): readonly PhoneRow[] =>
   );
 
 /** Takes a PSU's phones out of these rows. */
-export const forgetPhonesOf = (rows: Rows, psuId: string): void => rows.run('delete from phone where psu_id = ?', psuId);
+const forgetPhonesOf = (rows: Rows, psuId: string): void => rows.run('delete from phone where psu_id = ?', psuId);

@@ -6,7 +6,8 @@ import { makeLoad } from '../../src/domain/decide.ts';
 import { UnreadableEvent } from '../../src/domain/events.ts';
 import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
-import { deciders, foldAll, makeReplay, statesOf } from '../../src/domain/replay.ts';
+import { deciders, makeReplay, statesOf } from '../../src/domain/replay.ts';
+import { foldAll } from '../support/fold-all.ts';
 import { writeHistory } from '../support/history.ts';
 import { newEvent } from '../support/new-events.ts';
 

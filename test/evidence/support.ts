@@ -3,6 +3,7 @@ import { checkpointText } from '../../src/evidence/checkpoint.ts';
 import { leafHash } from '../../src/evidence/leaf.ts';
 import { signNote } from '../../src/evidence/note.ts';
 import { logSigner, type NoteSigner } from '../../src/evidence/note-key.ts';
+import { TILE_HEIGHT, TILE_WIDTH } from '../../src/evidence/tiles.ts';
 import { consistencyProof, type Growing, growing, type HashAt, rootAt } from '../../src/evidence/tree.ts';
 
 export const newKey = (): KeyObject => generateKeyPairSync('ed25519').privateKey;
@@ -21,6 +22,10 @@ export const grown = (leafHashes: readonly Buffer[]): { tree: Growing; hashAt: H
     },
   };
 };
+
+/** The bytes of a tile of hashes. */
+export const tileBytes = (level: number, index: number, width: number, hashAt: HashAt): Buffer =>
+  Buffer.concat(Array.from({ length: width }, (_, at) => hashAt(level * TILE_HEIGHT, index * TILE_WIDTH + at)));
 
 /** A log of leaves that say their number, with its signed checkpoint at each size and the proofs between them. */
 export const smallLog = (origin: string, leaves: number, { key = newKey(), says = 'leaf' } = {}) => {

@@ -1,17 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { leafHash } from '../../src/evidence/leaf.ts';
-import {
-  entryBundle,
-  hashFromTiles,
-  parseTilePath,
-  TILE_WIDTH,
-  type Tile,
-  tileBytes,
-  tilePath,
-  tileWidth,
-} from '../../src/evidence/tiles.ts';
+import { entryBundle, hashFromTiles, parseTilePath, TILE_WIDTH, type Tile, tilePath, tileWidth } from '../../src/evidence/tiles.ts';
 import { inclusionProof, nodeHash, rootAt, verifyInclusion } from '../../src/evidence/tree.ts';
-import { grown } from './support.ts';
+import { grown, tileBytes } from './support.ts';
 
 const PATHS: [string, Tile][] = [
   ['tile/0/000', { level: 0, index: 0, width: 256 }],

@@ -7,9 +7,10 @@ import { amend, authorise, consent, lodge, uploadFile } from '../../src/domain/c
 import { makeDecide } from '../../src/domain/decide.ts';
 import type { EventStore } from '../../src/domain/ports/event-store.ts';
 import type { Sealer } from '../../src/domain/ports/sealer.ts';
+import { erase, psu } from '../../src/domain/psu/decider.ts';
 import { projectionsOver } from '../../src/projections/all.ts';
 import { conditionOf, searchConsents } from '../../src/projections/consent-lookup.ts';
-import { forgetAccountsOf, latestFacts } from '../../src/projections/consent-service.ts';
+import { latestFacts } from '../../src/projections/consent-service.ts';
 import { runProjections } from '../../src/projections/runner.ts';
 import { amended, authorised, lodged } from '../support/ceremony-facts.ts';
 
@@ -51,8 +52,9 @@ test('consents are found by the accounts that they were given for', async () => 
 });
 
 test('the accounts of one PSU are forgotten, and of others not', async () => {
+  const command = { id: systemIds.uuid(), actor: { kind: 'engine', id: 'test' } as const, correlationId: 'bob', causationId: null };
+  await makeDecide({ store, sealer, ids: systemIds })(psu, 'bob', erase({ psuId: 'bob', reason: 'case 4711', at: 1 }), command);
   const rows = await rowsWith(sealer);
-  forgetAccountsOf(rows, 'bob');
   expect([foundBy(rows, 'of bob'), foundBy(rows, 'shared')]).toEqual([[], ['c-1']]);
 });
 

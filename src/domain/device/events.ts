@@ -8,7 +8,6 @@ export const devicePublicKey = z.discriminatedUnion('kty', [
 ]);
 /** The key of a phone of the reference, for RS256: at most 4096 bits. */
 const rsaPublicKey = z.strictObject({ kty: z.literal('RSA'), n: z.string().min(1).max(683), e: z.string().min(1).max(43) });
-export type RsaPublicKey = z.output<typeof rsaPublicKey>;
 const anyPublicKey = z.discriminatedUnion('kty', [...devicePublicKey.options, rsaPublicKey]);
 export type DevicePublicKey = z.output<typeof anyPublicKey>;
 
