@@ -283,7 +283,7 @@ export const makeHistory = async (seed: number, stories = 12, keysFile = ':memor
     const whole = chance(0.9);
     const challenge = ids.uuid();
     const isPhone = sessionId === null && phone.dialect !== 'countersign';
-    const showOn = async () => {
+    const showOn = async (insteadOfDigest?: string) => {
       const state = isOwn ? consent.initial : await load(consent, consentId);
       const body = {
         accounts: offered.map((account_id) => ({ account_id, display_name: 'é' })),
@@ -315,7 +315,7 @@ export const makeHistory = async (seed: number, stories = 12, keysFile = ':memor
       await decide(
         cibaRequest,
         requestId,
-        retrieve(data, shown),
+        retrieve(data, shown, insteadOfDigest),
         by(inSession ? 'psu' : 'device', inSession ? psuId : phone.deviceId, consentId),
       );
       return data;
@@ -333,7 +333,7 @@ export const makeHistory = async (seed: number, stories = 12, keysFile = ':memor
     await decide(push, pushIdOf(attempt), attempted(attempt, { outcome: 'accepted', messageId: 'm' }), by('engine', 'push', consentId));
     let showing = await showOn();
     yield;
-    if (chance(0.2)) showing = await showOn();
+    if (chance(0.2)) showing = await showOn(showing.digest);
     if (chance(0.1)) {
       const refusal = refuseAnswer({ deviceId: phone.deviceId, reason: 'challenge', at });
       await decide(cibaRequest, requestId, refusal, by('device', phone.deviceId, consentId));

@@ -55,11 +55,11 @@ export const noteOver = (events: readonly StoredEvent[], signers: readonly NoteS
 };
 
 /** A data directory as an engine leaves it: log, keys, and the evidence log where that is kept. */
-export const logInFile = async (folder: string, seed: number, { evidence = true } = {}): Promise<LogInFile> => {
+export const logInFile = async (folder: string, seed: number, { evidence = true, stories = 20 } = {}): Promise<LogInFile> => {
   const dataDir = mkdtempSync(join(folder, 'log-'));
   mkdirSync(join(dataDir, 'keys'));
   writeFileSync(join(dataDir, 'keys', 'master.key'), MASTER.toString('base64url'));
-  const history = await makeHistory(seed, 20, join(dataDir, 'keys', 'psu-keys.sqlite'));
+  const history = await makeHistory(seed, stories, join(dataDir, 'keys', 'psu-keys.sqlite'));
   const { events } = history;
   const file = join(dataDir, 'log.sqlite');
   writeLog(file, events);

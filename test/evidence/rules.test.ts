@@ -6,8 +6,9 @@ import type { EventFamily, Versions } from '../../src/domain/events.ts';
 import type { StoredEvent } from '../../src/domain/ports/event-store.ts';
 import type { BundledFact } from '../../src/evidence/bundle.ts';
 import { KNOWN, membersIn } from '../../src/evidence/rules/known.ts';
+import { ALLOWED, ENDS } from './allowed.ts';
 import { bundleOf, factsOf, headOf, newSigner, verified } from './bundles.ts';
-import { forgeries } from './forgeries.ts';
+import { forgeries, madeBy } from './forgeries.ts';
 import { makeHistory } from './histories.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: any family, any event type
@@ -89,16 +90,30 @@ describe('the rules', () => {
   test('are broken by what an insider forges who has every key and signs all of it anew, at that fact', async () => {
     const signer = newSigner();
     const rules = new Set<string>();
-    for (const { name, rule, facts, index, later } of await forgeries()) {
+    for (const { name, rule, facts, index, at } of await forgeries()) {
       const { doubts } = verified(bundleOf(headOf(facts, signer), facts));
-      expect([name, doubts.map((doubt) => `${doubt.rule} ${doubt.index}`)]).toEqual([
-        name,
-        expect.arrayContaining([expect.stringMatching(new RegExp(`^${rule} `))]),
-      ]);
+      const places = doubts.map((doubt) => `${doubt.rule} ${at === undefined ? doubt.index : facts[doubt.index ?? -1]?.event.type}`);
+      expect([name, places]).toEqual([name, expect.arrayContaining([expect.stringMatching(`^${rule} ${at ?? `${index}$`}`)])]);
       // What comes of it later may be in doubt as well; nothing before it is.
-      expect([name, Math.min(...doubts.map((doubt) => doubt.index ?? Number.NaN))]).toEqual([name, later ? expect.any(Number) : index]);
+      const first = Math.min(...doubts.map((doubt) => doubt.index ?? Number.NaN));
+      expect([name, at === undefined ? first === index : first >= index]).toEqual([name, true]);
       rules.add(rule);
     }
     expect(rules).toEqual(new Set([...Array.from({ length: 16 }, (_, at) => `R${at + 1}`), 'P1', 'P2', 'P3', 'S2', 'S3', 'S4']));
+  }, 120_000);
+
+  test('leave what stands at their border, and half a minute behind an end by both clocks', async () => {
+    const signer = newSigner();
+    const doubtsAt = ({ facts, index }: Awaited<ReturnType<typeof forgeries>>[number]) =>
+      verified(bundleOf(headOf(facts, signer), facts))
+        .doubts.filter((doubt) => doubt.index === index)
+        .map(({ rule }) => rule);
+    for (const made of await madeBy(ALLOWED)) expect([made.name, doubtsAt(made)]).toEqual([made.name, []]);
+    for (const before of [
+      { at: 31, recordedAt: 30_000 },
+      { at: 30, recordedAt: 30_001 },
+    ])
+      for (const made of await madeBy(ENDS(before)))
+        expect([made.name, before, doubtsAt(made)]).toEqual([made.name, before, expect.arrayContaining([made.rule])]);
   });
 });

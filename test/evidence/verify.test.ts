@@ -98,7 +98,7 @@ describe('a log in a file', () => {
     expect(await rulesIn(log)).toEqual(['N2']);
   });
 
-  test('is verified while an engine writes to it', async () => {
+  test('may go on behind its checkpoint: what that does not cover is counted', async () => {
     const log = await logInFile(folder, 35);
     const store = sqliteEventStore(log.file);
     const { position: _, revision: __, recordedAt: ___, stream: ____, ...last } = log.history.events.at(-1) as StoredEvent;
@@ -169,6 +169,33 @@ describe('a log in a file', () => {
       expect(await rulesIn(log, {}, keys)).toContain(`P4 ${first}`);
       return;
     }
+  });
+
+  test('has erased what expired of a PSU, by the name of its key', async () => {
+    const log = await logInFile(folder, 43, { evidence: false });
+    const { events } = log.history;
+    const keys = join(log.dataDir, 'keys');
+    const kept = [{ note: log.note, from: 'kept' }];
+    const first = events.findIndex(({ data, sealed }) => sealed !== null && JSON.parse(data).psuId === 'alice');
+    const [, retention = '', period = ''] = events[first]?.sealed?.split('.') ?? [];
+    const inKeys = new DatabaseSync(join(keys, 'psu-keys.sqlite'));
+    inKeys.prepare(`delete from sealing_key where psu_id = 'alice' and name = ?`).run(`${retention}.${period}`);
+    inKeys.close();
+    const db = new DatabaseSync(log.file);
+    const insert = insertInto(db);
+    const expire = (position: number, psuId: string, revision: number, name: { retention: string; period: string }) => {
+      const fact = { ...(events[0] as StoredEvent), type: 'PsuDataExpired', version: 1, sealed: null, stream: `psu-${psuId}`, revision };
+      insert({ ...fact, id: systemIds.uuid(), position, data: JSON.stringify({ psuId, ...name, at: 1 }) });
+    };
+    expect(await rulesIn(log, { kept }, keys)).toEqual([`P4 ${first}`]);
+    expire(events.length + 1, 'alice', 0, { retention, period: '2019-01' });
+    expire(events.length + 2, 'alice', 1, { retention: 'another', period });
+    expire(events.length + 3, 'somebody', 0, { retention, period });
+    expect(await rulesIn(log, { kept }, keys)).toEqual([`P4 ${first}`]);
+    expire(events.length + 4, 'alice', 2, { retention, period });
+    db.close();
+    const { doubts, sealed } = await reportOn(log, { kept }, keys);
+    expect([doubts, sealed.sealed, sealed.erased > 0]).toEqual([[], 0, true]);
   });
 
   test('is opened where it was sealed before keys had names', async () => {

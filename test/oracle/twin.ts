@@ -6,9 +6,11 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { BundledFact } from '../../src/evidence/bundle.ts';
 import type { Report } from '../../src/evidence/verify.ts';
+import { ALLOWED } from '../evidence/allowed.ts';
+import { bundleCases } from '../evidence/bundle-cases.ts';
 import { bundleOf, consistencyOf, factsOf, factsOfConsent, headOf, newSigner, verified, withProofs } from '../evidence/bundles.ts';
 import { type Case, cleanLog, tampered, tamperings } from '../evidence/campaign.ts';
-import { forgeries } from '../evidence/forgeries.ts';
+import { forgeries, madeBy } from '../evidence/forgeries.ts';
 import { makeHistory, randomFrom } from '../evidence/histories.ts';
 
 // npm run campaign:tamper has more.
@@ -91,6 +93,10 @@ describe('the verifier in Python, which was written from docs/verify.md,', () =>
     }
   });
 
+  test('agrees on bundles of ranges and consents, with kept checkpoints, witnesses, and parts that were taken away', async () => {
+    for (const { name, bytes, trust } of await bundleCases()) await agree(name, { bytes, trust });
+  });
+
   for (const { name, who } of tamperings)
     test(`agrees on: ${name}, ${who}`, async () => {
       for (let seed = 0; seed < RUNS; seed += 1) await agree(`${name} ${seed}`, await tampered(name, who, seed));
@@ -103,6 +109,11 @@ describe('the verifier in Python, which was written from docs/verify.md,', () =>
       const { verdict } = await agree(name, { bytes: bundleOf(headOf(forged, signer), forged), trust: {} });
       expect([name, verdict]).toEqual([name, 'doubt']);
     }
+  }, 120_000);
+
+  test('agrees on what no rule is against', async () => {
+    const signer = newSigner();
+    for (const { name, facts } of await madeBy(ALLOWED)) await agree(name, { bytes: bundleOf(headOf(facts, signer), facts), trust: {} });
   });
 
   test('agrees on flipped bits of a bundle', async () => {
