@@ -20,7 +20,8 @@ ENV COUNTERSIGN_DATA_DIR=/data
 VOLUME /data
 EXPOSE 9446 9447 9448
 STOPSIGNAL SIGTERM
-# It asks the listener of operators, which answers while the read models are built, too. It sees its port only in the environment.
+# It asks the listener of operators, which answers while the read models are built, too. It sees its port only in the
+# environment: where the settings have it elsewhere, or off, a container needs a check of its own.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "require('node:http').get({ host: '127.0.0.1', port: process.env.COUNTERSIGN_OPERATOR_PORT || 9448, path: '/livez' }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 CMD ["node", "src/main.ts"]

@@ -32,7 +32,7 @@ export interface Growth {
   finished: number;
   events: number;
   append: number;
-  /** A ceremony's six appends with its decisions, without its read models. */
+  /** A ceremony's seven appends with its decisions, without its read models. */
   decisions: number;
   /** The read models of a ceremony. */
   projections: number;

@@ -16,7 +16,7 @@ import { evidenceFileOf, logKeyFileOf, publishedOf } from '../serve/evidence.ts'
 import { nothingOpened } from '../serve/opened.ts';
 import { auditRowsOf, type Cluster, openCluster, readModelsOf } from '../serve/store.ts';
 import { CommandFailed } from './command-failed.ts';
-import { type Output, progressOf } from './output.ts';
+import { type Output, progressOf, sayTo } from './output.ts';
 
 const LARGER = 'Set MaxAppendSize of its nodes higher: KURRENTDB_MAX_APPEND_SIZE=4194304 takes all that an engine keeps';
 
@@ -63,7 +63,7 @@ const move = async (
   { source, target: { store, records } }: { source: EventStore; target: Target },
   output: Output,
 ): Promise<void> => {
-  const say = (forPeople: string, forPrograms: object) => output.print(output.progress === null ? JSON.stringify(forPrograms) : forPeople);
+  const say = sayTo(output);
   const { dataDir, keys } = config;
   const all = await source.head();
   const master = masterKeyIn(keys.masterFile);

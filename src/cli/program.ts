@@ -205,7 +205,7 @@ export const run = async (argv: readonly string[]): Promise<void> => {
       'prove without any server that a log is as it was signed and that every token was rightly issued, or that a consent receipt is right (docs/verify.md)',
     )
     .option('--checkpoint <file>', 'a signed checkpoint that was kept elsewhere, once for each', collected, [])
-    .option('--key <vkey>', 'the key of the log, from elsewhere (default: the one in the bundle, among --keys, or beside the log)')
+    .option('--key <vkey>', 'the key of the log, from elsewhere (default: the one in the bundle, beside the log, or among --keys)')
     .option('--witness <vkey>', 'the key of a witness, once for each', collected, [])
     .option('--quorum <n>', 'how many of them must have cosigned (default: all of them)')
     .option('--keys <path>', 'what opens the sealed parts: a directory of keys, or the master key of the data directory')

@@ -44,7 +44,7 @@ async function* storyOf(config: Config, consentId: string, output: Output): Asyn
 async function* wholeLog(config: Config, end: End, output: Output): AsyncGenerator<StoredEvent, undefined> {
   const log = await openToRead(config);
   try {
-    const tell = tellerTo(output)('replayed', await end.last(log));
+    const tell = output.progress === null ? () => undefined : progressOf('replayed', await totalOf(config, log, end), output);
     let events = 0;
     for (let at = 0; ; ) {
       const page = await log.readAll(at, PAGE);
@@ -63,6 +63,13 @@ async function* wholeLog(config: Config, end: End, output: Output): AsyncGenerat
 
 const instant = z.iso.datetime({ offset: true });
 
+/** Up to where a replay goes: a moment is looked for where each position has its fact, as in a file. Else that is how far the log goes. */
+const totalOf = async (config: Config, log: EventStore, { position, moment }: End): Promise<number> => {
+  const head = await log.head();
+  if (moment !== null && config.store.kind === 'sqlite') return lastAt(log, moment, head);
+  return position === null ? head : Math.min(position, head);
+};
+
 /** Facts alone go to standard output, so that without a terminal nothing tells how far it is. */
 const tellerTo =
   (output: Output) =>
@@ -71,26 +78,26 @@ const tellerTo =
 
 /** Where a replay ends: the first fact that is not played. */
 interface End {
-  /** The position of the last fact before it. In a cluster whose clocks went back it may be that of a later one. */
-  last(log: EventStore): Promise<number>;
+  position: number | null;
+  moment: number | null;
   isBefore(event: StoredEvent): boolean;
 }
 
 /** The clocks of a cluster's leaders may differ: the first fact that was recorded after the moment ends it. */
 const endOf = (until: string | null): End => {
-  if (until === null) return { last: (log) => log.head(), isBefore: () => false };
+  if (until === null) return { position: null, moment: null, isBefore: () => false };
   if (/^\d{1,15}$/.test(until)) {
     const end = Number(until);
-    return { last: async (log) => Math.min(end, await log.head()), isBefore: ({ position }) => position > end };
+    return { position: end, moment: null, isBefore: ({ position }) => position > end };
   }
   if (!instant.safeParse(until).success)
     throw new CommandFailed(`--until ${until}: expected a position, or a moment such as 2026-11-23T12:00:00Z`);
   const moment = Date.parse(until);
-  return { last: (log) => lastAt(log, moment), isBefore: ({ recordedAt }) => recordedAt > moment };
+  return { position: null, moment, isBefore: ({ recordedAt }) => recordedAt > moment };
 };
 
-const lastAt = async (log: EventStore, moment: number): Promise<number> => {
-  let [early, end] = [0, await log.head()];
+const lastAt = async (log: EventStore, moment: number, head: number): Promise<number> => {
+  let [early, end] = [0, head];
   // Everything up to `early` was recorded by then, and nothing behind `end`.
   while (early < end) {
     const middle = Math.floor((early + end) / 2);

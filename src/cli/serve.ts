@@ -6,11 +6,11 @@ import { banner } from './banner.ts';
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Serves until a signal comes, or until the engine cannot go on. A second signal stops at once, and so does one that comes before anything is
- * served; SIGUSR2 publishes new signing keys.
+ * Serves until a signal comes, or until the engine cannot go on. A second signal stops at once, and so does one that comes before all
+ * of it serves; SIGUSR2 publishes new signing keys.
  */
 export const serveUntilStopped = async (config: Config, onCatchUp?: (progress: CatchUp) => void): Promise<void> => {
-  // Nobody is served yet, and whatever was begun bears a kill -9: it ends as it is.
+  // Not all of it serves yet, and whatever was begun bears a kill -9: it ends as it is.
   let stop: () => void = () => process.exit();
   for (const signal of SIGNALS) process.on(signal, () => stop());
   const serving = await serve(config, { say: console.log, onCatchUp });

@@ -40,11 +40,14 @@ export const verifyLog = async (file: string, trust: BundleTrust, keysPath: stri
 };
 
 const keyFrom = (keys: KeysOfLog | null, evidence: ReturnType<typeof openEvidence>): string => {
-  // The one that the tree names goes first: a file of keys may hold that of a log which was there before.
-  if (evidence?.key != null) return evidence.key;
-  const origin = evidence?.origin;
-  if (keys?.logKey != null && origin != null) return logSigner(origin, keys.logKey).verifierKey.text;
-  throw new CommandFailed('--key is needed: the key of the log, as /tlog/key says it');
+  const { origin = null, key: named = null } = evidence ?? {};
+  const own = keys?.logKey && origin !== null ? logSigner(origin, keys.logKey).verifierKey.text : null;
+  // Either somebody put another key beside the tree, or that among the keys is of a log which was there before.
+  if (own !== null && named !== null && own !== named)
+    throw new CommandFailed(`the tree names ${named} as its key, and among the keys is ${own}: say with --key which is the log’s`);
+  const key = named ?? own;
+  if (key === null) throw new CommandFailed('--key is needed: the key of the log, as /tlog/key says it');
+  return key;
 };
 
 /** What a log in a file says of itself: its checkpoints and the leaves of its tree; null where it keeps none. */

@@ -21,7 +21,7 @@ export interface EvidenceState {
   size: number;
   /** How many the newest checkpoint covers, and when it was published. */
   published: { size: number; at: number } | null;
-  /** Since when facts were seen to wait for a checkpoint; null where none do. */
+  /** Since when facts were seen to wait for a checkpoint; null where none do, and in a process that does not keep the tree. */
   uncoveredSince: number | null;
   /** Since when the newest checkpoint, or one before it, waits for its witnesses; null where none is waited for. */
   unwitnessedSince: number | null;

@@ -14,7 +14,7 @@ import {
 } from '../adapters/evidence/checkpoints.ts';
 import { witnessesOf } from '../adapters/evidence/cosigning.ts';
 import { evidenceLog } from '../adapters/evidence/evidence-log.ts';
-import { keepEvidence } from '../adapters/evidence/keeper.ts';
+import { type Keeper, keepEvidence } from '../adapters/evidence/keeper.ts';
 import { logKeyIn, logKeyInPem, sharedLogKey } from '../adapters/evidence/log-key.ts';
 import type { PublishedOf } from '../adapters/evidence/moved.ts';
 import { evidenceGone, growingTiles, readTiles } from '../adapters/evidence/tiles.ts';
@@ -51,6 +51,7 @@ export const openEvidence = async (config: Config, { opened, owner, onFault }: O
   // Before the key is made: whoever finds that finds what it has signed, or begins no second history.
   const tiles = owner === undefined ? opened.keep(growingTiles(file, origin, !hasMadeKey(config))) : null;
   const signer = logSigner(origin, await keyOf(config, master, shared?.records));
+  let keeper: Keeper | undefined;
   if (tiles !== null) {
     const inFile = opened.keep(recordsInFile(file));
     const records: CheckpointRecords = shared?.records ?? inFile;
@@ -59,7 +60,7 @@ export const openEvidence = async (config: Config, { opened, owner, onFault }: O
     inFile.keep(keyRecordOf(origin), { text: signer.verifierKey.text, revision: 0 });
     const onContradiction = (said: Contradiction | null) => inFile.keep(CONTRADICTION, contradictionText(said));
     onContradiction(null);
-    const keeper = keepEvidence({
+    keeper = keepEvidence({
       ...{ store: log, tiles, chain, signer, checkpointMs, onContradiction, onFault },
       witnesses: witnessesIn(config, onFault),
       ...(shared !== undefined && {
@@ -69,7 +70,7 @@ export const openEvidence = async (config: Config, { opened, owner, onFault }: O
     });
     opened.atEnd(keeper.stop);
   }
-  return opened.keep(evidenceLog(file, signer.verifierKey));
+  return opened.keep(evidenceLog(file, signer.verifierKey, keeper));
 };
 
 /**

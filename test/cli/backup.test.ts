@@ -251,7 +251,7 @@ describe('a backup with an evidence log', () => {
     for (const config of [after, before]) expect(existsSync(await putBack((await backUp(config)).folder))).toBe(true);
   });
 
-  test('is verified with the key that the log names, where one of another log is among the keys', async () => {
+  test('is compared with the key that the log names, and verified by it once that is said, where one of another log is among the keys', async () => {
     const pem = join(temporaryFolder(), 'log-key.pem');
     writeFileSync(pem, generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }));
     const { config, serving } = await served({ COUNTERSIGN_EVIDENCE_CHECKPOINT_MS: '100', COUNTERSIGN_EVIDENCE_KEY_FILE: pem });
@@ -261,7 +261,9 @@ describe('a backup with an evidence log', () => {
     const trust = { key: null, witnesses: [], quorum: 0, kept: [] };
     for (const dataDir of [config.dataDir, await putBack(folder)]) {
       const watching = { progress: () => undefined, fact: () => undefined };
-      const { report, key } = await verifyLog(join(dataDir, 'log.sqlite'), trust, join(folder, 'keys'), watching);
+      const verified = (key: string | null) => verifyLog(join(dataDir, 'log.sqlite'), { ...trust, key }, join(folder, 'keys'), watching);
+      await expect(verified(null)).rejects.toThrow('say with --key which is the log’s');
+      const { report, key } = await verified(manifest.logKey);
       expect([report.doubts, key]).toEqual([[], manifest.logKey]);
     }
   });

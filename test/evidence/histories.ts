@@ -333,7 +333,8 @@ export const makeHistory = async (seed: number, stories = 12, keysFile = ':memor
     await decide(push, pushIdOf(attempt), attempted(attempt, { outcome: 'accepted', messageId: 'm' }), by('engine', 'push', consentId));
     let showing = await showOn();
     yield;
-    if (chance(0.2)) showing = await showOn(showing.digest);
+    const isAskedAgain = chance(0.2) && !erased.has(psuId) && (inSession || (await load(device, phone.deviceId)).status === 'active');
+    if (isAskedAgain) showing = await showOn(showing.digest);
     if (chance(0.1)) {
       const refusal = refuseAnswer({ deviceId: phone.deviceId, reason: 'challenge', at });
       await decide(cibaRequest, requestId, refusal, by('device', phone.deviceId, consentId));

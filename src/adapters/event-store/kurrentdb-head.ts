@@ -66,6 +66,7 @@ export const makeHead = ({ connection, deadlineMs, lastsMs, categories, goOn }: 
   };
 
   const readOn = async (): Promise<number> => {
+    goOn();
     const [newest] = await connection.call(deadlineMs, reading(backwards(null, 1)));
     if (newest === undefined) return known.head;
     if (isOurs(newest)) keep(placeOf(newest), 0);

@@ -4,29 +4,25 @@ import type { VerifierKey } from '../../evidence/note-key.ts';
 import { proofText } from '../../evidence/proof.ts';
 import { inclusionProof } from '../../evidence/tree.ts';
 import { CONTRADICTION, recordOf, type Standing, standingIn } from './checkpoints.ts';
+import type { Keeper } from './keeper.ts';
 import { readTiles } from './tiles.ts';
 
 const LOOK_MS = 25;
 
-/** The evidence log as its file has it: of the process that keeps it, and of those that work for that one. It is made with the file there. */
-export const evidenceLog = (file: string, key: VerifierKey): EvidenceLog & { close(): void } => {
+/**
+ * The evidence log as its file has it: of the process that keeps it, which knows what waits for a checkpoint, and of those that work for that
+ * one. It is made with the file there.
+ */
+export const evidenceLog = (file: string, key: VerifierKey, keeper?: Pick<Keeper, 'uncoveredSince'>): EvidenceLog & { close(): void } => {
   const tiles = readTiles(file);
   const name = recordOf(key.name);
   let last: { text: string; standing: Standing } | null = null;
-  let uncovered: { behind: number; since: number } | null = null;
 
   const standing = (): Standing | null => {
     const text = tiles.record(name);
     if (text === null) return null;
     if (last?.text !== text) last = { text, standing: standingIn(text, key) };
     return last.standing;
-  };
-
-  /** Facts that are seen behind the same checkpoint again have waited all the time. */
-  const uncoveredSince = (size: number, published: number): number | null => {
-    if (size <= published) uncovered = null;
-    else if (uncovered?.behind !== published) uncovered = { behind: published, since: Date.now() };
-    return uncovered?.since ?? null;
   };
 
   /** The best checkpoint that covers a fact: the cosigned one if that does. */
@@ -63,9 +59,8 @@ export const evidenceLog = (file: string, key: VerifierKey): EvidenceLog & { clo
       const { newest = null, unwitnessedSince = null, witnesses = {} } = standing() ?? {};
       const published = newest && { size: newest.size, at: newest.at };
       const contradiction = JSON.parse(tiles.record(CONTRADICTION) ?? 'null');
-      const size = tiles.size();
       return {
-        ...{ fault: tiles.fault(), size, published, uncoveredSince: uncoveredSince(size, published?.size ?? 0) },
+        ...{ fault: tiles.fault(), size: tiles.size(), published, uncoveredSince: keeper?.uncoveredSince() ?? null },
         ...{ unwitnessedSince, witnesses, contradiction },
       };
     },

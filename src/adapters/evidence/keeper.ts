@@ -46,6 +46,8 @@ export interface Keeping {
 
 /** The evidence log of a process, growing. */
 export interface Keeper {
+  /** Since when facts were seen to wait for a checkpoint, by whomever it is published; null where none do. */
+  uncoveredSince(): number | null;
   /** Resolves when what was hashed is kept, and published where that is for this process. */
   stop(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export const keepEvidence = (deps: Keeping): Keeper => {
   let said: Contradiction | null = null;
   // Whether enough witnesses have answered this process: what was published before it may be older than what they have seen.
   let hasAsked = false;
+  let uncovered: { behind: number; since: number } | null = null;
 
   const hash = (most: number) => {
     const events = waiting.slice(0, most);
@@ -98,8 +101,12 @@ export const keepEvidence = (deps: Keeping): Keeper => {
 
   const beOnDuty = (ours: boolean) => {
     isOnDuty = ours;
-    // From here on the witnesses are asked by others.
-    if (!ours) alone(async () => ended || isOnDuty || say(null)).catch(failed);
+    if (!ours) {
+      // From here on the witnesses are asked by others, and again by this process when it comes back.
+      hasAsked = false;
+      asked = Number.NEGATIVE_INFINITY;
+      alone(async () => ended || isOnDuty || say(null)).catch(failed);
+    }
     publishSoon();
     cosignSoon();
   };
@@ -109,7 +116,8 @@ export const keepEvidence = (deps: Keeping): Keeper => {
     said = contradiction;
   };
 
-  const isAllPublished = () => isSame && (kept?.standing.newest.size ?? 0) === tiles.leaves() + waiting.length;
+  const publishedSize = () => kept?.standing.newest.size ?? 0;
+  const isAllPublished = () => isSame && publishedSize() === tiles.leaves() + waiting.length;
   const isAllCosigned = () => {
     if (witnesses === undefined || kept === null) return true;
     const { cosigned, newest } = kept.standing;
@@ -136,7 +144,7 @@ export const keepEvidence = (deps: Keeping): Keeper => {
     tiles.keep(seen);
     // What others publish is learnt from the record; what this process did is known.
     if (!isSame || !isOnDuty) await look();
-    if (!isSame || !isOnDuty || tiles.size() <= (kept?.standing.newest.size ?? 0)) return;
+    if (!isSame || !isOnDuty || tiles.size() <= publishedSize()) return;
     await write(withCheckpoint(tiles.size()));
   };
 
@@ -223,6 +231,13 @@ export const keepEvidence = (deps: Keeping): Keeper => {
   following.add(store.follow(seen).subscribe({ next: take, error: halt }));
 
   return {
+    uncoveredSince() {
+      const size = publishedSize();
+      if (tiles.leaves() + waiting.length <= size) uncovered = null;
+      // What is seen behind the same checkpoint again has waited all the time.
+      else if (uncovered?.behind !== size) uncovered = { behind: size, since: Date.now() };
+      return uncovered?.since ?? null;
+    },
     async stop() {
       if (ended) return;
       following.unsubscribe();

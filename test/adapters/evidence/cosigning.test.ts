@@ -174,6 +174,22 @@ describe('what is published of a log', () => {
     onDuty.next(false);
     await until(() => one.evidence.state().contradiction === null);
   });
+
+  test('is contradicted again when the duty comes back, also where enough others have cosigned', async () => {
+    const store = inMemoryEventStore();
+    const [against, other] = [willing('w1.example'), willing('w2.example')];
+    against.state.objection = new NoCosignature('fork', 'w1.example has cosigned another tree of 1 leaves');
+    const onDuty = new BehaviorSubject(true);
+    const witnesses = () => witnessesOf([against.client, other.client], { quorum: 1, onFault: () => undefined });
+    const one = keep(store, { onDuty, witnesses: witnesses() });
+    await record(store, 5);
+    await until(async () => (await one.evidence.cosigned()) !== null);
+    expect(one.evidence.state().contradiction).toMatchObject({ isTooMany: false });
+    onDuty.next(false);
+    await until(() => one.evidence.state().contradiction === null);
+    onDuty.next(true);
+    await until(() => one.evidence.state().contradiction !== null);
+  });
 });
 
 describe('a kept log', () => {

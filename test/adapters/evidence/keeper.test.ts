@@ -1,13 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from '@jest/globals';
-import { BehaviorSubject, map, of } from 'rxjs';
+import { BehaviorSubject, map, of, Subject } from 'rxjs';
 import { inMemoryEventStore } from '../../../src/adapters/event-store/in-memory.ts';
 import { checkLog } from '../../../src/adapters/evidence/checked.ts';
 import { type Chain, chainIn } from '../../../src/adapters/evidence/checkpoints.ts';
 import { growingTiles } from '../../../src/adapters/evidence/tiles.ts';
 import { inMemoryRecords, type SharedRecords } from '../../../src/adapters/shared/records.ts';
 import { evidenceCheck } from '../../../src/api/operator/readiness.ts';
-import { type EventStore, type StoredEvent, StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
+import { type EventStore, type Page, type StoredEvent, StoreUnavailable } from '../../../src/domain/ports/event-store.ts';
 import { leafHash, leafOf } from '../../../src/evidence/leaf.ts';
 import { logSigner, parseVerifierKey } from '../../../src/evidence/note-key.ts';
 import { openProof } from '../../../src/evidence/proof.ts';
@@ -144,6 +145,40 @@ describe('the evidence log', () => {
     expect(seenAfter(31)).toEqual({ ok: true, facts: 6, published: 0, degraded: true, uncovered_seconds: 31 });
     expect(seenAfter(49, 5000)).toEqual({ ok: true, facts: 6, published: 0 });
     onDuty.next(true);
+    await covered(one, 6);
+    expect(one.evidence.state().uncoveredSince).toBeNull();
+  });
+
+  test('waits for no checkpoint where its tree is made again: what comes is published', async () => {
+    const store = inMemoryEventStore();
+    const { records } = watched();
+    const one = keep(store, { records });
+    await record(store, 6);
+    await covered(one, 6);
+    const events = await store.readAll(0, 6);
+    const pages = new Subject<Page>();
+    const again = keep({ follow: () => pages }, { records, onDuty: of(false) });
+    pages.next({ events: events.slice(0, 3), position: 3, caughtUp: false });
+    await until(() => again.evidence.state().size === 3);
+    await until(() => again.evidence.state().uncoveredSince === null);
+    pages.next({ events: events.slice(3), position: 6, caughtUp: true });
+    await covered(again, 6);
+    expect(again.evidence.state().uncoveredSince).toBeNull();
+  });
+
+  test('waits for a checkpoint, also where the tree cannot be kept', async () => {
+    const store = inMemoryEventStore();
+    const file = freshFile();
+    const one = keep(store, { file });
+    await record(store, 5);
+    await covered(one, 5);
+    const other = new DatabaseSync(file);
+    other.exec('begin immediate');
+    await record(store, 1);
+    await until(() => one.faults.length > 0);
+    expect(one.evidence.state()).toMatchObject({ size: 5, uncoveredSince: expect.any(Number) });
+    other.exec('rollback');
+    other.close();
     await covered(one, 6);
     expect(one.evidence.state().uncoveredSince).toBeNull();
   });

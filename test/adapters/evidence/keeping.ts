@@ -59,7 +59,7 @@ export const keepLog = (store: Pick<EventStore, 'follow'>, options: Options = {}
     onContradiction: (said) => inFile.keep(CONTRADICTION, contradictionText(said)),
     onFault: (what, error) => faults.push(`${what}: ${(error as Error).message}`),
   });
-  const evidence = evidenceLog(file, signer.verifierKey);
+  const evidence = evidenceLog(file, signer.verifierKey, keeper);
   return {
     ...{ tiles, chain, evidence, faults },
     async stop() {
