@@ -43,7 +43,10 @@ const lines = async (run: (print: (line: string) => void) => Promise<void>) => {
 
 describe('over a cluster', () => {
   test('countersign replay shows every fact with the state after it', async () => {
-    const shown = await lines((print) => replay(config, { consentId: null, until: null, json: true }, { print, progress: null }));
+    const replayed = (until: string | null) =>
+      lines((print) => replay(config, { consentId: null, until, json: true }, { print, progress: () => undefined }));
+    expect(await replayed('2999-01-01T00:00:00Z')).toEqual(await replayed(null));
+    const shown = await replayed(null);
     expect(log.length).toBeGreaterThan(100);
     expect(shown.map(({ id, state }) => ({ id, state }))).toEqual([...foldAll(log)].map(({ event: { id }, state }) => ({ id, state })));
   });

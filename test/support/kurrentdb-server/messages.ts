@@ -90,6 +90,9 @@ export const failure = (code: status, details: string, trailers: Record<string, 
   return Object.assign(new Error(details), { code, details, metadata });
 };
 
+/** A place in the log at which no record begins. */
+export const invalidPosition = (place: number): Error => failure(status.UNKNOWN, `Trying to read from an invalid position ${place}`);
+
 export const streamDeleted = (stream: string): ServiceError =>
   failure(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { exception: 'stream-deleted', 'stream-name': stream });
 

@@ -6,6 +6,7 @@ import {
   checkpointResponse,
   confirmationResponse,
   eventResponse,
+  invalidPosition,
   notFoundResponse,
   streamDeleted,
   streamIn,
@@ -83,7 +84,9 @@ const partOfAll = (log: ServerLog, options: ReadReq.Options, backwards: boolean)
   if (all?.hasStart()) return backwards ? [] : log.all();
   if (all?.hasEnd()) return backwards ? log.all() : [];
   // Forwards with what stands at the position, backwards without it.
-  const from = behind(log.all(), Number(all?.getPosition()?.getCommitPosition()) - 1);
+  const place = Number(all?.getPosition()?.getCommitPosition());
+  const from = behind(log.all(), place - 1);
+  if (from[0]?.position !== place) throw invalidPosition(place);
   return backwards ? log.all().slice(0, log.all().length - from.length) : from;
 };
 
